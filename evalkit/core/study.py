@@ -1,0 +1,214 @@
+"""A study: what is asked, frozen before anybody looks, and the hash a city approves.
+
+Vocabulary
+    window      first and last day of the study, both included; whole periods only.
+    unit        the place that is counted: a grid cell, a camera's catchment, a named area.
+    catchment   everywhere within ``radius_m`` of a camera; nearest camera wins.
+    ring        from ``radius_m`` to ``ring_m``: where crime might be displaced to. Set apart, not a control.
+    cohort      the units whose first camera goes live in the same period.
+    transition  the period in which a camera goes live: neither before nor after.
+
+Every default cites where it comes from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Annotated, Literal
+
+import msgspec
+
+from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
+from evalkit.errors import ConfigError, TaxonomyError
+
+__all__ = [
+    "Analysis",
+    "Federation",
+    "Outcome",
+    "Study",
+    "Treatment",
+    "Units",
+    "Window",
+    "check_study",
+    "study_hash",
+]
+
+Metres = Annotated[float, msgspec.Meta(gt=0, le=50_000)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """First and last day (both included) and the period that is counted."""
+
+    start: dt.date
+    end: dt.date
+    period: Literal["day", "week", "month", "quarter"] = "month"
+
+
+class Units(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a unit is.
+
+    ``radius_m`` 100 and ``ring_m`` 200: the viewshed and displacement distances of the Newark and
+    Medellín evaluations (Piza, Caplan & Kennedy 2014; Gómez, Mejía & Tobón 2021 use 120 m).
+    ``controls`` says where a catchment study finds its controls: ``lattice`` discs of the same radius
+    outside every ring, or ``later_cameras`` only (sites chosen for a camera but not live yet).
+    """
+
+    kind: Literal["grid", "catchment", "area"]
+    cell_m: Metres = 250.0
+    radius_m: Metres = 100.0
+    ring_m: Metres = 200.0
+    controls: Literal["lattice", "later_cameras"] = "lattice"
+
+
+class Treatment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a unit counts as treated.
+
+    ``transition = "drop"`` leaves the go-live period out: it is partly before and partly after, and
+    counting it as either biases the effect towards zero. ``adoption_start`` and ``adoption_end`` keep only
+    units whose first camera went live in between (days, both included); units treated before count as
+    always treated, units treated later serve as controls until their own camera is live.
+    """
+
+    transition: Literal["drop", "treat"] = "drop"
+    adoption_start: dt.date | None = None
+    adoption_end: dt.date | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which incidents are counted, in the common taxonomy."""
+
+    crime_types: tuple[str, ...]
+    taxonomy: str = TAXONOMY
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which estimator answers, and how cities are combined.
+
+    ``method`` REML and ``interval`` Knapp–Hartung: recommended for few studies by Viechtbauer (2005) and
+    IntHout, Ioannidis & Borm (2014). ``dispersion`` quasi: reviews of counts that assume Poisson variance
+    reject far too often (METHODS, section 1).
+    """
+
+    estimator: str = "random_effects"
+    first_stage: str = "poisson_did"
+    method: Literal["fixed", "DL", "PM", "REML"] = "REML"
+    interval: Literal["wald", "knapp_hartung"] = "knapp_hartung"
+    dispersion: Literal["quasi", "poisson", "doubled"] = "quasi"
+    zero_cells: Literal["refuse", "add_half"] = "refuse"
+    level: Annotated[float, msgspec.Meta(gt=0.5, lt=1.0)] = 0.95
+
+
+class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the server waits and how many cities must answer.
+
+    ``quorum`` 0 means every city on the roster: a city that drops out silently changes the estimand.
+    ``small_cohorts`` says what a city's gate may do when too few units share a go-live period:
+    ``coarsen`` merges cohorts by quarter, half-year and year; ``set_apart`` also leaves out those that stay
+    too small; ``refuse`` does neither.
+    """
+
+    quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    small_cohorts: Literal["refuse", "coarsen", "set_apart"] = "coarsen"
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One pre-registered question. Its hash is what a city approves."""
+
+    name: Name
+    title: str
+    window: Window
+    units: Units
+    outcome: Outcome
+    treatment: Treatment = Treatment()
+    analysis: Analysis = Analysis()
+    federation: Federation = Federation()
+    claim: str | None = None
+    notes: str = ""
+
+
+def study_hash(study: Study) -> str:
+    """SHA-256 over the study's canonical JSON (sorted keys, no spaces), as 64 hex digits.
+
+    Defaults are spelled out in the canonical form, so a default that changes between versions changes the
+    hash and asks for a new approval.
+    """
+    return hashlib.sha256(msgspec.json.encode(study, order="deterministic")).hexdigest()
+
+
+def check_study(study: Study) -> Study:
+    """Refuse a study that could not mean anything; return it otherwise.
+
+    Raises:
+        ConfigError: window upside down or not whole periods, ring inside the catchment.
+        TaxonomyError: unknown taxonomy or crime type.
+    """
+    _check_window(study.window)
+    _check_treatment(study.treatment)
+    if study.units.kind != "area" and study.units.ring_m < study.units.radius_m:
+        raise ConfigError(
+            f"units.ring_m ({study.units.ring_m:g}) is smaller than units.radius_m ({study.units.radius_m:g})",
+            where="[units]",
+            limit="ring_m ≥ radius_m; the ring runs from one to the other",
+            way_out="raise ring_m, or set both to the same number for no ring",
+        )
+    if study.outcome.taxonomy != TAXONOMY:
+        raise TaxonomyError(
+            f'the study names the taxonomy "{study.outcome.taxonomy}"',
+            where="[outcome]",
+            limit=f'"{TAXONOMY}", the only one this version knows',
+            way_out="use it, or upgrade evalkit",
+        )
+    unknown = sorted(set(study.outcome.crime_types) - set(CRIME_TYPES))
+    if unknown or not study.outcome.crime_types:
+        raise TaxonomyError(
+            f"unknown crime types: {', '.join(unknown)}" if unknown else "no crime type is named",
+            where="[outcome] crime_types",
+            limit=f"one or more of {', '.join(CRIME_TYPES)}",
+            way_out="use the common names; each site file maps its own categories to them",
+        )
+    return study
+
+
+def _check_window(window: Window) -> None:
+    if window.end < window.start:
+        raise ConfigError(
+            f"the window ends ({window.end}) before it starts ({window.start})",
+            where="[window]",
+            limit="start ≤ end",
+            way_out="swap the two dates",
+        )
+    next_day = window.end + dt.timedelta(days=1)
+    for label, day in (("start", window.start), ("the day after end", next_day)):
+        if not _starts_period(day, window.period):
+            raise ConfigError(
+                f"the window's {label} ({day}) is not the first day of a {window.period}",
+                where="[window]",
+                limit=f"whole {window.period}s; a partial one would look like a fall in crime",
+                way_out=f"move it to the first day of a {window.period}",
+            )
+
+
+def _check_treatment(treatment: Treatment) -> None:
+    first, last = treatment.adoption_start, treatment.adoption_end
+    if first is not None and last is not None and last < first:
+        raise ConfigError(
+            "adoption_end lies before adoption_start",
+            where="[treatment]",
+            limit="adoption_start ≤ adoption_end",
+            way_out="swap the two dates",
+        )
+
+
+def _starts_period(day: dt.date, period: str) -> bool:
+    match period:
+        case "week":
+            return day.isoweekday() == 1
+        case "month":
+            return day.day == 1
+        case "quarter":
+            return day.day == 1 and day.month in (1, 4, 7, 10)
+        case _:
+            return True

@@ -1,0 +1,1 @@
+"""One estimator a file. Each module defines ``estimator``; `evalkit.core.discover` finds it."""
