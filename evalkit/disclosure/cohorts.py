@@ -1,0 +1,126 @@
+"""Small cohorts are merged before anything is computed.
+
+Camera dates are public: whoever sees a statistic knows which units stand behind each go-live period. A cohort
+of a few units is therefore merged with its neighbours in time, by quarter, half-year and year, until it is
+large enough. The merged cohort's periods between its first and last go-live become a transition and are left
+out, so that no cell is counted as treated before it was, or the other way round.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.config import Policy
+from evalkit.core.design import design_of
+from evalkit.core.panel import NEVER, Panel, Role
+from evalkit.core.study import Study
+from evalkit.errors import RefusalError
+
+__all__ = ["Prepared", "prepare"]
+
+Bin = Callable[[dt.date], tuple[int, int]]
+
+LADDER: Final[tuple[tuple[str, Bin], ...]] = (
+    ("quarter", lambda day: (day.year, (day.month - 1) // 3)),
+    ("half-year", lambda day: (day.year, (day.month - 1) // 6)),
+    ("year", lambda day: (day.year, 0)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A panel whose cohorts the policy can live with, and what was done to get there."""
+
+    panel: Panel
+    notes: tuple[str, ...]
+
+
+def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
+    """Merge small cohorts of one city as far as the study allows.
+
+    Raises:
+        RefusalError: cohorts stay too small and the study does not allow them to be set apart.
+    """
+    notes: list[str] = []
+    mode = study.federation.small_cohorts
+    if mode != "refuse":
+        for label, bin_of in LADDER:
+            small = _small_units(panel, study, policy)
+            if not small.any():
+                break
+            panel = _merge(panel, small, bin_of)
+            notes.append(f"cohorts too small for the policy were merged by {label}")
+    small = _small_units(panel, study, policy)
+    if small.any():
+        if mode != "set_apart":
+            raise RefusalError(
+                "some cohorts are too small for this city's policy",
+                where=f"site {panel.sites[0]}, rule min_treated_per_pattern or min_incidents",
+                limit=f"{policy.min_treated_per_pattern} units and {policy.min_incidents} incidents on each side",
+                way_out='set [federation] small_cohorts = "coarsen" or "set_apart", or use longer periods',
+                rules=("min_treated_per_pattern",),
+            )
+        panel = _set_apart(panel, small)
+        notes.append("units whose cohort stays too small were set apart")
+    lonely = _lonely_controls(panel, policy)
+    if lonely.any():
+        panel = _set_apart(panel, lonely)
+        notes.append(
+            "controls that leave the panel in groups too small for the policy were set apart"
+        )
+    return Prepared(panel, tuple(notes))
+
+
+def _small_units(panel: Panel, study: Study, policy: Policy) -> NDArray[np.bool_]:
+    """(U,) treated units whose design pattern has too few units or incidents on either side."""
+    (design,) = design_of(panel, study)
+    members = np.flatnonzero((panel.role == Role.TREATED) | (panel.role == Role.CONTROL))
+    small = np.zeros(panel.n_units, dtype=bool)
+    cohorts = np.unique(
+        np.stack([design.first_live, design.last_live])[:, design.ever_treated], axis=1
+    ).T
+    for first, last in cohorts:
+        cohort = (design.first_live == first) & (design.last_live == last)
+        outcome, treated = design.outcome[cohort], design.treated[cohort] > 0
+        after = float(outcome[treated].sum())
+        before = float(outcome.sum()) - after
+        enough = (
+            cohort.sum() >= policy.min_treated_per_pattern
+            and min(before, after) >= policy.min_incidents
+        )
+        if not enough:
+            small[members[cohort]] = True
+    return small
+
+
+def _merge(panel: Panel, small: NDArray[np.bool_], bin_of: Bin) -> Panel:
+    """Give small cohorts of one calendar bin one go-live interval, from the first to the last of them."""
+    first, last = panel.first_live.copy(), panel.last_live.copy()
+    bins = [bin_of(panel.periods[index]) for index in panel.first_live]
+    for one in sorted({bins[unit] for unit in np.flatnonzero(small)}):
+        together = small & np.array([this == one for this in bins])
+        first[together] = panel.first_live[together].min()
+        last[together] = panel.last_live[together].max()
+    return replace(panel, first_live=first, last_live=last)
+
+
+def _set_apart(panel: Panel, units: NDArray[np.bool_]) -> Panel:
+    return replace(panel, role=np.where(units, int(Role.SET_APART), panel.role))
+
+
+def _lonely_controls(panel: Panel, policy: Policy) -> NDArray[np.bool_]:
+    """(U,) controls observed for a part of the window that too few others share."""
+    control = (panel.role == Role.CONTROL) & (panel.first_live == NEVER)
+    length = (panel.exposure > 0).sum(axis=1)
+    lonely = np.zeros(panel.n_units, dtype=bool)
+    for value in np.unique(length[control]):
+        same = control & (length == value)
+        if same.sum() < policy.min_units and value < panel.n_periods:
+            lonely |= same
+    return lonely

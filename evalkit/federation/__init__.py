@@ -1,0 +1,1 @@
+"""How questions reach cities and releases come back, over Flower's Message API."""

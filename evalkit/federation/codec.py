@@ -1,0 +1,253 @@
+"""Releases and questions as Flower records: plain typed arrays, no pickle, everything checked on arrival.
+
+Arrays travel as little-endian doubles in C order under a serialisation name of our own, so that no library's
+loader is ever asked to interpret received bytes. `encode_release` takes a `Release` and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
+
+from evalkit.core.estimator import Question
+from evalkit.core.statistics import Statistics
+from evalkit.core.study import study_hash
+from evalkit.disclosure.release import Release, canonical_bytes
+from evalkit.errors import BadMessageError
+
+__all__ = [
+    "ANSWER",
+    "HELLO",
+    "MAX_FIELDS",
+    "MAX_NUMBERS",
+    "Received",
+    "WireQuestion",
+    "decode_question",
+    "decode_release",
+    "encode_question",
+    "encode_refusal",
+    "encode_release",
+    "refusal_of",
+]
+
+HELLO: Final = "query.hello"
+"""Message type: which city are you?"""
+ANSWER: Final = "query.answer"
+"""Message type: a question about the stored panel."""
+
+DTYPE: Final = "float64"
+STYPE: Final = "evalkit.little-endian"
+MAX_FIELDS: Final = 64
+"""Fields in one release; the largest estimator has about ten."""
+MAX_NUMBERS: Final = 4_000_000
+"""Doubles in one message: 32 MB, far above any statistic and far below what could hurt a server."""
+MAX_DIMENSIONS: Final = 4
+
+_NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
+_SITE: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+_HASH: Final = re.compile(r"^[0-9a-f]{64}$")
+_CODE: Final = re.compile(r"^[A-Z][A-Z-]{0,63}$")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WireQuestion:
+    """A question as it arrives at a city: names and numbers; the city looks up the study itself."""
+
+    study: str
+    estimator: str
+    stage: str
+    round: int
+    parameters: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Received:
+    """One city's release as it arrives at the server, with its canonical bytes."""
+
+    site: str
+    statistics: Statistics
+    data: bytes
+
+
+def encode_question(question: Question) -> RecordDict:
+    """What travels of a question: no memory, no study, only the study's hash."""
+    return RecordDict(
+        {
+            "question": ConfigRecord(
+                {
+                    "study": study_hash(question.study),
+                    "estimator": question.estimator,
+                    "stage": question.stage,
+                    "round": question.round,
+                }
+            ),
+            "parameters": ArrayRecord({"parameters": _encode_array(question.parameters)}),
+        }
+    )
+
+
+def decode_question(content: RecordDict) -> WireQuestion:
+    """Read a question, refusing whatever `encode_question` could not have written.
+
+    Raises:
+        BadMessageError: wrong records, names, shapes or types.
+    """
+    _expect(set(content.keys()) == {"question", "parameters"}, "records")
+    head = _config(content, "question", {"study", "estimator", "stage", "round"})
+    arrays = _arrays(content, "parameters")
+    _expect(set(arrays) == {"parameters"} and arrays["parameters"].ndim == 1, "parameters")
+    return WireQuestion(
+        study=_text(head, "study", _HASH),
+        estimator=_text(head, "estimator", _NAME),
+        stage=_text(head, "stage", _NAME),
+        round=_round(head),
+        parameters=arrays["parameters"],
+    )
+
+
+def encode_release(release: Release) -> RecordDict:
+    """A release as records.
+
+    Raises:
+        TypeError: anything but a `Release`; statistics nobody has judged cannot be sent.
+    """
+    if not isinstance(release, Release):
+        raise TypeError("only a Release can be encoded")
+    return RecordDict(
+        {
+            "release": ConfigRecord(
+                {
+                    "site": release.site,
+                    "study": release.study,
+                    "estimator": release.estimator,
+                    "stage": release.stage,
+                    "round": release.round,
+                    "kind": release.kind,
+                }
+            ),
+            "fields": ArrayRecord(
+                {name: _encode_array(array) for name, array in release.fields.items()}
+            ),
+        }
+    )
+
+
+def decode_release(content: RecordDict, question: Question, site: str) -> Received:
+    """Read a release that answers ``question`` and comes from ``site``.
+
+    Raises:
+        BadMessageError: not a release, not finite, or the answer to something else.
+    """
+    _expect(set(content.keys()) == {"release", "fields"}, "records")
+    head = _config(content, "release", {"site", "study", "estimator", "stage", "round", "kind"})
+    fields = _arrays(content, "fields")
+    _expect(_text(head, "site", _SITE) == site, "site")
+    _expect(_text(head, "study", _HASH) == study_hash(question.study), "study")
+    _expect(_text(head, "estimator", _NAME) == question.estimator, "estimator")
+    _expect(_text(head, "stage", _NAME) == question.stage, "stage")
+    _expect(_round(head) == question.round, "round")
+    _expect(bool(fields), "fields")
+    kind: Literal["additive", "collected"] = (
+        "additive" if head["kind"] == "additive" else "collected"
+    )
+    _expect(head["kind"] == kind, "kind")
+    data = canonical_bytes(
+        site=site,
+        study=study_hash(question.study),
+        estimator=question.estimator,
+        stage=question.stage,
+        round=question.round,
+        kind=kind,
+        fields=fields,
+    )
+    statistics = Statistics(question.estimator, question.stage, kind, {(site,): fields})
+    return Received(site, statistics, data)
+
+
+def encode_refusal(code: str, rules: tuple[str, ...] = ()) -> RecordDict:
+    """A refusal: the error's code and the names of rules, nothing else."""
+    return RecordDict({"refusal": ConfigRecord({"code": code, "rules": list(rules)})})
+
+
+def refusal_of(content: RecordDict) -> tuple[str, tuple[str, ...]] | None:
+    """The code and rules of a refusal, or None if the message is something else.
+
+    Raises:
+        BadMessageError: a refusal with free text in it.
+    """
+    if "refusal" not in content:
+        return None
+    _expect(set(content.keys()) == {"refusal"}, "records")
+    head = _config(content, "refusal", {"code", "rules"})
+    rules = head["rules"]
+    _expect(isinstance(rules, list) and len(rules) <= MAX_FIELDS, "rules")
+    names = tuple(rules) if isinstance(rules, list) else ()
+    _expect(all(isinstance(name, str) and _NAME.match(name) for name in names), "rules")
+    return _text(head, "code", _CODE), names
+
+
+def _encode_array(array: NDArray[np.float64]) -> Array:
+    plain = np.ascontiguousarray(array, dtype="<f8")
+    return Array(dtype=DTYPE, shape=tuple(plain.shape), stype=STYPE, data=plain.tobytes())
+
+
+def _decode_array(array: Array) -> NDArray[np.float64]:
+    shape = tuple(array.shape)
+    _expect(array.dtype == DTYPE and array.stype == STYPE, "array type")
+    _expect(
+        len(shape) <= MAX_DIMENSIONS and all(n >= 0 for n in shape), "shape"
+    )
+    size = math.prod(shape)
+    _expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
+    decoded = np.frombuffer(array.data, dtype="<f8").reshape(shape).astype(np.float64)
+    _expect(bool(np.isfinite(decoded).all()), "finite numbers")
+    return decoded
+
+
+def _arrays(content: RecordDict, name: str) -> dict[str, NDArray[np.float64]]:
+    record = content[name]
+    if not isinstance(record, ArrayRecord):
+        raise _bad(name)
+    _expect(len(record) <= MAX_FIELDS and all(_NAME.match(key) for key in record), "field names")
+    return {key: _decode_array(record[key]) for key in sorted(record)}
+
+
+def _config(content: RecordDict, name: str, keys: set[str]) -> Mapping[str, Any]:
+    record = content[name]
+    if not isinstance(record, ConfigRecord) or set(record.keys()) != keys:
+        raise _bad(name)
+    return dict(record)
+
+
+def _text(head: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
+    value = head[key]
+    if not isinstance(value, str) or not pattern.match(value):
+        raise _bad(key)
+    return value
+
+
+def _round(head: Mapping[str, Any]) -> int:
+    value = head["round"]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1_000_000:
+        raise _bad("round")
+    return value
+
+
+def _expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise _bad(what)
+
+
+def _bad(what: str) -> BadMessageError:
+    return BadMessageError(
+        f"a message has unexpected {what}",
+        limit="what this version of evalkit writes",
+        way_out="use the same evalkit version at the server and at every city",
+    )

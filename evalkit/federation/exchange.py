@@ -1,0 +1,179 @@
+"""The server's side of a round: who is on the roster, put the question, collect the releases.
+
+A missing city is an error, because an estimate without it answers another question; with a quorum in the
+study, the cities that answered go on together and the estimate names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from evalkit.core.estimator import Ask, Question
+from evalkit.core.statistics import Statistics
+from evalkit.core.study import Federation
+from evalkit.errors import BadMessageError, MissingSiteError, all_errors
+from evalkit.federation.codec import (
+    ANSWER,
+    HELLO,
+    Received,
+    decode_release,
+    encode_question,
+    refusal_of,
+)
+
+__all__ = ["Absence", "OnRelease", "Roster", "ask_through", "gather_roster"]
+
+OnRelease = Callable[[Question, Received], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Which node speaks for which city."""
+
+    nodes: dict[int, str]
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """City names, sorted."""
+        return tuple(sorted(self.nodes.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A city that did not answer, and why, in codes and names of rules only."""
+
+    site: str
+    code: str
+    rules: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        meaning = _MEANINGS.get(self.code, "")
+        rules = f" (rules: {', '.join(self.rules)})" if self.rules else ""
+        return f"{self.site}: {self.code}{rules}{' — ' + meaning if meaning else ''}"
+
+
+_MEANINGS: Final = {
+    **{error.code: (error.__doc__ or "").split("\n")[0].rstrip(".") for error in all_errors()},
+    "NO-ANSWER": "no answer within the study's timeout",
+    "NODE": "the node reported an error of its own",
+    "INTERNAL": "an unexpected error inside the city; its own log names the type",
+}
+
+
+def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -> Roster:
+    """Ask every node which city it is.
+
+    Args:
+        grid: where the nodes are.
+        expected: the cities the run is about; empty takes whoever is there.
+        federation: timeout and quorum of the study.
+
+    Raises:
+        MissingSiteError: a city is absent and the quorum is not met, or two nodes claim one city.
+    """
+    messages = [
+        Message(RecordDict({}), node, HELLO, ttl=federation.timeout_s)
+        for node in sorted(grid.get_node_ids())
+    ]
+    nodes: dict[int, str] = {}
+    for reply in grid.send_and_receive(messages, timeout=federation.timeout_s):
+        if reply.has_error() or "hello" not in reply.content:
+            continue
+        record = reply.content["hello"]
+        site = record.get("site") if isinstance(record, ConfigRecord) else None
+        if isinstance(site, str) and (not expected or site in expected):
+            nodes[reply.metadata.src_node_id] = site
+    claimed = list(nodes.values())
+    twice = sorted({site for site in claimed if claimed.count(site) > 1})
+    if twice:
+        raise MissingSiteError(
+            f"more than one node says it is {', '.join(twice)}",
+            limit="one node for each city",
+            way_out="stop one of them, or give its site file another name",
+        )
+    absent = [Absence(site, "NO-ANSWER") for site in expected if site not in claimed]
+    _require(len(nodes), len(expected), absent, federation)
+    return Roster(nodes)
+
+
+def ask_through(
+    grid: Grid, roster: Roster, federation: Federation, on_release: OnRelease | None = None
+) -> Ask:
+    """A runtime's ``ask`` over any grid.
+
+    Cities that fail in one round are not asked again, so that all rounds rest on the same cities.
+    """
+    alive = dict(roster.nodes)
+    size = len(roster.nodes)
+
+    def ask(question: Question) -> Sequence[Statistics]:
+        received, absent = _one_round(grid, alive, question, federation)
+        _require(len(received), size, absent, federation)
+        for absence in absent:
+            alive.pop(next(node for node, site in alive.items() if site == absence.site))
+        for one in received:
+            if on_release is not None:
+                on_release(question, one)
+        return [one.statistics for one in received]
+
+    return ask
+
+
+def _one_round(
+    grid: Grid, alive: dict[int, str], question: Question, federation: Federation
+) -> tuple[list[Received], list[Absence]]:
+    messages = [
+        Message(
+            encode_question(question),
+            node,
+            ANSWER,
+            ttl=federation.timeout_s,
+            group_id=str(question.round),
+        )
+        for node in sorted(alive)
+    ]
+    received: dict[str, Received] = {}
+    absent: dict[str, Absence] = {}
+    for reply in grid.send_and_receive(messages, timeout=federation.timeout_s):
+        site = alive.get(reply.metadata.src_node_id)
+        if site is None or site in received:
+            continue
+        outcome = _read(reply, question, site)
+        if isinstance(outcome, Absence):
+            absent[site] = outcome
+        else:
+            received[site] = outcome
+    for site in alive.values():
+        if site not in received and site not in absent:
+            absent[site] = Absence(site, "NO-ANSWER")
+    return [received[site] for site in sorted(received)], [absent[site] for site in sorted(absent)]
+
+
+def _read(reply: Message, question: Question, site: str) -> Received | Absence:
+    if reply.has_error():
+        return Absence(site, "NODE")
+    try:
+        refusal = refusal_of(reply.content)
+        if refusal is not None:
+            return Absence(site, *refusal)
+        return decode_release(reply.content, question, site)
+    except BadMessageError as error:
+        return Absence(site, error.code)
+
+
+def _require(answered: int, size: int, absent: Sequence[Absence], federation: Federation) -> None:
+    needed = federation.quorum or size
+    if answered >= needed and answered > 0:
+        return
+    raise MissingSiteError(
+        f"{len(absent)} of {size} cities gave no answer: " + "; ".join(str(one) for one in absent)
+        if size
+        else "no city is on the roster",
+        limit=f"at least {max(needed, 1)} cities",
+        way_out="ask those cities, leave them out of the run, or set [federation] quorum in the study",
+    )

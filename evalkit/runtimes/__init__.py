@@ -1,0 +1,1 @@
+"""Ways of asking: all panels in one place, cities in this process, or a finished run's releases."""
