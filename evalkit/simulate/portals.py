@@ -1,0 +1,501 @@
+"""Ten ways of publishing crime and cameras, each with habits seen on real open-data portals.
+
+Together they cover: five encodings and byte order marks; three separators; decimal commas; CSV,
+TSV, Parquet and GeoJSON; dates without times, times in a column of their own, twelve-hour clocks,
+offsets, UTC without saying so, epochs in seconds and milliseconds, and dates exported with a
+meaningless offset.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from evalkit.simulate.layout import Layout, Portal
+
+__all__ = ["PORTALS"]
+
+_DATOS_ABIERTOS: Final = Portal(
+    about="Latin-1, semicolons, decimal commas, the time in a column of its own; cameras saved as "
+    "Unicode text from a spreadsheet",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "id": "NUNC",
+            "date": "FECHA_HECHO",
+            "time": "HORA_HECHO",
+            "crime_type": "DELITO",
+            "extra": "BARRIO",
+            "latitude": "LATITUD",
+            "longitude": "LONGITUD",
+        },
+        # The first reads date and time put together, the second the date by itself.
+        date_format=("%d/%m/%Y %H:%M", "%d/%m/%Y"),
+        written="%d/%m/%Y",
+        time_written="%H:%M",
+        encoding="latin-1",
+        separator=";",
+        decimal=",",
+        newline="\r\n",
+    ),
+    cameras=Layout(
+        suffix="tsv",
+        columns={
+            "id": "CÓDIGO",
+            "extra": "TIPO",
+            "live_date": "FECHA_INSTALACIÓN",
+            "longitude": "LONGITUD",
+            "latitude": "LATITUD",
+        },
+        date_format=("%d-%m-%Y",),
+        written="%d-%m-%Y",
+        encoding="utf-16",
+        separator="\t",
+        decimal=",",
+        newline="\r\n",
+        missing="SIN FECHA",
+    ),
+    categories={
+        "theft": ("HURTO A PERSONAS", "HURTO A ENTIDADES COMERCIALES"),
+        "assault": ("LESIONES PERSONALES", "RIÑA CON LESIONES"),
+        "robbery": ("ATRACO", "RAPONAZO"),
+        "burglary": ("HURTO A RESIDENCIAS",),
+        "vehicle_theft": ("HURTO DE MOTOCICLETAS", "HURTO DE AUTOMOTORES"),
+    },
+    unmapped=("TRÁMITE DE TRÁNSITO", "PÉRDIDA DE DOCUMENTOS"),
+    bad_dates=("31/02/2019", "00/00/0000", "sin dato"),
+    incident_id="{year}-{number:07d}",
+    camera_id="CAM{number:04d}",
+    duplicates="id",
+    incident_extra=("Centro", "San José; sector 2", "La Peña", "Jardín", "El Niño"),
+    camera_extra=("Domo PTZ", "Fija"),
+)
+
+_DADOS_ABERTOS: Final = Portal(
+    about="Windows-1252, semicolons, decimal commas, dates without times",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "id": "Nº Ocorrência",
+            "date": "Data do Fato",
+            "crime_type": "Natureza",
+            "extra": "Situação",
+            "latitude": "Latitude",
+            "longitude": "Longitude",
+        },
+        date_format=("%d/%m/%Y",),
+        written="%d/%m/%Y",
+        encoding="cp1252",
+        separator=";",
+        decimal=",",
+        newline="\r\n",
+        missing="NULL",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "Câmera",
+            "latitude": "Latitude",
+            "longitude": "Longitude",
+            "live_date": "Início de operação",
+            "extra": "Bairro",
+        },
+        date_format=("%d/%m/%Y",),
+        written="%d/%m/%Y",
+        encoding="cp1252",
+        separator=";",
+        decimal=",",
+        newline="\r\n",
+    ),
+    categories={
+        "theft": ("FURTO – OUTROS", "FURTO DE CELULAR"),
+        "assault": ("LESÃO CORPORAL DOLOSA", "AMEAÇA"),
+        "robbery": ("ROUBO – OUTROS", "ROUBO DE CELULAR"),
+        "burglary": ("FURTO EM RESIDÊNCIA",),
+        "vehicle_theft": ("FURTO DE VEÍCULO", "ROUBO DE VEÍCULO"),
+    },
+    unmapped=("ACIDENTE DE TRÂNSITO SEM VÍTIMA", "EXTRAVIO DE DOCUMENTO"),
+    bad_dates=("30/02/2020", "não informado"),
+    incident_id="{number}/{year}",
+    camera_id="{number:03d}-A",
+    incident_extra=("Em apuração", "Concluída"),
+    camera_extra=("Centro", "Praia; orla", "São João"),
+)
+
+_GONGGONG: Final = Portal(
+    about="UTF-8 with a byte order mark, no identifiers, seconds in local time",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "date": "발생일시",
+            "crime_type": "죄종",
+            "extra": "관할",
+            "longitude": "경도",
+            "latitude": "위도",
+        },
+        date_format=("%Y-%m-%d %H:%M:%S",),
+        written="%Y-%m-%d %H:%M:%S",
+        encoding="utf-8-sig",
+        newline="\r\n",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "관리번호",
+            "extra": "설치목적",
+            "latitude": "위도",
+            "longitude": "경도",
+            "live_date": "설치일자",
+        },
+        date_format=("%Y%m%d",),
+        written="%Y%m%d",
+        encoding="utf-8-sig",
+        newline="\r\n",
+        missing="-",
+    ),
+    categories={
+        "theft": ("절도", "소매치기"),
+        "assault": ("폭행", "상해"),
+        "robbery": ("강도",),
+        "burglary": ("침입절도",),
+        "vehicle_theft": ("차량절도",),
+    },
+    unmapped=("교통민원", "분실물"),
+    bad_dates=("0000-00-00 00:00:00", "미상"),
+    incident_extra=("중앙지구대", "역전파출소", "강변지구대"),
+    camera_id="C-{number:05d}",
+    camera_extra=("생활방범", "다목적"),
+)
+
+_SOCRATA: Final = Portal(
+    about="comma-separated UTF-8 with a twelve-hour clock; the newest rows first",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "id": "Case Number",
+            "date": "Date",
+            "crime_type": "Primary Type",
+            "extra": "Location Description",
+            "latitude": "Latitude",
+            "longitude": "Longitude",
+        },
+        date_format=("%m/%d/%Y %I:%M:%S %p",),
+        written="%m/%d/%Y %I:%M:%S %p",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "Camera ID",
+            "extra": "Intersection",
+            "live_date": "Go Live Date",
+            "latitude": "Latitude",
+            "longitude": "Longitude",
+        },
+        date_format=("%m/%d/%Y",),
+        written="%m/%d/%Y",
+    ),
+    categories={
+        "theft": ("THEFT", "POCKET-PICKING"),
+        "assault": ("BATTERY", "ASSAULT"),
+        "robbery": ("ROBBERY",),
+        "burglary": ("BURGLARY",),
+        "vehicle_theft": ("MOTOR VEHICLE THEFT",),
+    },
+    unmapped=("NON-CRIMINAL", "TRAFFIC PAPERWORK"),
+    bad_dates=("02/30/2019 11:15:00 PM", "UNKNOWN"),
+    incident_id="HZ{number:06d}",
+    camera_id="{number}",
+    duplicates="id",
+    incident_extra=("STREET", "SIDEWALK", "PARKING LOT / GARAGE (NON RESID.)", 'SCHOOL, "PUBLIC"'),
+    camera_extra=("NORTH, SOUTH", "EAST, WEST"),
+    newest_first=True,
+)
+
+_NORDIC: Final = Portal(
+    about="Parquet with typed times in UTC and unrounded coordinates",
+    incidents=Layout(
+        suffix="parquet",
+        columns={
+            "id": "sags_id",
+            "date": "tidspunkt",
+            "crime_type": "forhold",
+            "extra": "kreds",
+            "longitude": "lon",
+            "latitude": "lat",
+        },
+        date_format=("iso",),
+        written="typed",
+        clock="utc",
+        decimals=13,
+    ),
+    cameras=Layout(
+        suffix="parquet",
+        columns={
+            "id": "kamera_id",
+            "live_date": "i_drift_fra",
+            "extra": "ejer",
+            "longitude": "lon",
+            "latitude": "lat",
+        },
+        date_format=("iso",),
+        written="typed",
+        decimals=13,
+    ),
+    categories={
+        "theft": ("Tyveri", "Lommetyveri"),
+        "assault": ("Vold", "Trusler"),
+        "robbery": ("Røveri",),
+        "burglary": ("Indbrud",),
+        "vehicle_theft": ("Brugstyveri af køretøj",),
+    },
+    unmapped=("Færdselssag", "Hittegods"),
+    bad_dates=(None,),
+    incident_id="{year}{number:06d}",
+    camera_id="K{number}",
+    duplicates="id",
+    incident_extra=("Nord", "Syd", "Havnen"),
+    camera_extra=("Politiet", "Kommunen"),
+)
+
+_ARCGIS: Final = Portal(
+    about="GeoJSON with times in epoch milliseconds; camera dates carry a meaningless offset",
+    incidents=Layout(
+        suffix="geojson",
+        columns={
+            "id": "OBJECTID",
+            "date": "OCCURRED",
+            "crime_type": "OFFENSE",
+            "extra": "BEAT",
+            "longitude": "longitude",
+            "latitude": "latitude",
+        },
+        date_format=("epoch_ms",),
+        written="epoch_ms",
+        clock="utc",
+    ),
+    cameras=Layout(
+        suffix="geojson",
+        columns={
+            "id": "ASSET",
+            "live_date": "IN_SERVICE",
+            "extra": "MODEL",
+            "longitude": "longitude",
+            "latitude": "latitude",
+        },
+        date_format=("iso",),
+        written="%Y-%m-%dT00:00:00Z",
+        convert_zone=False,
+    ),
+    categories={
+        "theft": ("LARCENY", "SHOPLIFTING"),
+        "assault": ("ASSAULT - SIMPLE", "ASSAULT - AGGRAVATED"),
+        "robbery": ("ROBBERY - STREET", "ROBBERY - COMMERCIAL"),
+        "burglary": ("BURGLARY - RESIDENTIAL",),
+        "vehicle_theft": ("STOLEN VEHICLE",),
+    },
+    unmapped=("ACCIDENT REPORT", "FOUND PROPERTY"),
+    bad_dates=(None,),
+    incident_extra=("1A", "1B", "2A", "3C"),
+    camera_id="POD-{number:04d}",
+    duplicates="id",
+    camera_extra=("Dome", "Bullet"),
+)
+
+_FOGLIO: Final = Portal(
+    about="UTF-16 text with tabs and decimal commas, as a spreadsheet saves Unicode text",
+    incidents=Layout(
+        suffix="tsv",
+        columns={
+            "id": "Protocollo",
+            "date": "Data e ora",
+            "crime_type": "Reato",
+            "extra": "Località",
+            "latitude": "Lat",
+            "longitude": "Lon",
+        },
+        date_format=("%d.%m.%Y %H:%M",),
+        written="%d.%m.%Y %H:%M",
+        encoding="utf-16",
+        separator="\t",
+        decimal=",",
+        newline="\r\n",
+        missing="N/A",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "Telecamera",
+            "live_date": "Attivazione",
+            "extra": "Gestore",
+            "latitude": "Lat",
+            "longitude": "Lon",
+        },
+        date_format=("%d.%m.%Y",),
+        written="%d.%m.%Y",
+        encoding="latin-1",
+        separator=";",
+        decimal=",",
+        newline="\r\n",
+    ),
+    categories={
+        "theft": ("Furto", "Borseggio"),
+        "assault": ("Lesioni dolose", "Minacce"),
+        "robbery": ("Rapina", "Scippo"),
+        "burglary": ("Furto in abitazione",),
+        "vehicle_theft": ("Furto di autovettura",),
+    },
+    unmapped=("Incidente stradale", "Smarrimento"),
+    bad_dates=("29.02.2019 10:00", "n.d."),
+    incident_id="{year}/{number}",
+    camera_id="TVCC {number}",
+    incident_extra=("Città vecchia", "Stazione", "Università"),
+    camera_extra=("Comune", "Polizia locale"),
+)
+
+_CONSTABULARY: Final = Portal(
+    about="comma-separated UTF-8, ISO times with an offset that changes in summer",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "id": "Crime reference",
+            "date": "Committed at",
+            "crime_type": "Crime type",
+            "extra": "Last outcome category",
+            "longitude": "Longitude",
+            "latitude": "Latitude",
+        },
+        date_format=("iso",),
+        written="%Y-%m-%dT%H:%M:%S%:z",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "Ref",
+            "extra": "Street",
+            "live_date": "Operational since",
+            "longitude": "Longitude",
+            "latitude": "Latitude",
+        },
+        date_format=("%d %B %Y",),
+        written="%d %B %Y",
+        missing="N/A",
+    ),
+    categories={
+        "theft": ("Other theft", "Theft from the person"),
+        "assault": ("Violence and sexual offences",),
+        "robbery": ("Robbery",),
+        "burglary": ("Burglary",),
+        "vehicle_theft": ("Vehicle crime",),
+    },
+    unmapped=("Road traffic collision", "Lost property"),
+    bad_dates=("2019-02-30T10:00:00+00:00", "not recorded"),
+    incident_id="CR/{year}/{number}",
+    camera_id="CC{number:03d}",
+    duplicates="id",
+    incident_extra=("Under investigation", "Investigation complete; no suspect identified"),
+    camera_extra=("High Street", "Station Road, north"),
+)
+
+_CONTROL_ROOM: Final = Portal(
+    about="comma-separated UTF-8 dump of a control room's log, times in UTC without saying so",
+    incidents=Layout(
+        suffix="csv",
+        columns={
+            "date": "logged_utc",
+            "latitude": "lat",
+            "longitude": "lng",
+            "crime_type": "call_code",
+            "extra": "unit",
+        },
+        date_format=("%Y-%m-%d %H:%M:%S",),
+        written="%Y-%m-%d %H:%M:%S",
+        clock="utc",
+        source_zone="UTC",
+        missing="NULL",
+    ),
+    cameras=Layout(
+        suffix="csv",
+        columns={
+            "id": "camera",
+            "latitude": "lat",
+            "longitude": "lng",
+            "live_date": "commissioned",
+            "extra": "vendor",
+        },
+        date_format=("%d-%b-%Y",),
+        written="%d-%b-%Y",
+        missing="NULL",
+    ),
+    categories={
+        "theft": ("TH-01", "TH-02"),
+        "assault": ("AS-01", "AS-02"),
+        "robbery": ("RB-01",),
+        "burglary": ("BG-01",),
+        "vehicle_theft": ("CN-01",),
+    },
+    unmapped=("TR-90", "AD-99"),
+    bad_dates=("0000-00-00 00:00:00", "pending"),
+    incident_extra=("Alpha", "Bravo", "Charlie"),
+    camera_id="{number:04d}",
+    camera_extra=("A", "B"),
+    newest_first=True,
+)
+
+_REGISTRY: Final = Portal(
+    about="tab-separated UTF-8 with times in epoch seconds",
+    incidents=Layout(
+        suffix="tsv",
+        columns={
+            "id": "case_id",
+            "date": "event_ts",
+            "crime_type": "category",
+            "longitude": "x",
+            "latitude": "y",
+            "extra": "channel",
+        },
+        date_format=("epoch_s",),
+        written="epoch_s",
+        clock="utc",
+        separator="\t",
+    ),
+    cameras=Layout(
+        suffix="tsv",
+        columns={
+            "id": "device_id",
+            "longitude": "x",
+            "latitude": "y",
+            "live_date": "active_from",
+            "extra": "network",
+        },
+        date_format=("%Y-%m-%d",),
+        written="%Y-%m-%d",
+        separator="\t",
+    ),
+    categories={
+        "theft": ("theft.general", "theft.shop"),
+        "assault": ("violence.assault", "violence.threat"),
+        "robbery": ("robbery",),
+        "burglary": ("burglary",),
+        "vehicle_theft": ("theft.vehicle",),
+    },
+    unmapped=("traffic.notice", "admin"),
+    bad_dates=(None, "error"),
+    incident_id="{number:08d}",
+    camera_id="{number}",
+    duplicates="id",
+    incident_extra=("phone", "web", "patrol"),
+    camera_extra=("fibre", "radio"),
+)
+
+PORTALS: Final[dict[str, Portal]] = {
+    "datos-abiertos": _DATOS_ABIERTOS,
+    "dados-abertos": _DADOS_ABERTOS,
+    "gonggong": _GONGGONG,
+    "socrata": _SOCRATA,
+    "nordic": _NORDIC,
+    "arcgis": _ARCGIS,
+    "foglio": _FOGLIO,
+    "constabulary": _CONSTABULARY,
+    "control-room": _CONTROL_ROOM,
+    "registry": _REGISTRY,
+}
+"""Ways of publishing by name."""
