@@ -1,9 +1,10 @@
 """Small cohorts are merged before anything is computed.
 
 Camera dates are public: whoever sees a statistic knows which units stand behind each go-live period. A cohort
-of a few units is therefore merged with its neighbours in time, by quarter, half-year and year, until it is
-large enough. The merged cohort's periods between its first and last go-live become a transition and are left
-out, so that no cell is counted as treated before it was, or the other way round.
+of a few units is therefore merged with other small ones of its quarter, half-year or year, and at last with
+the cohort nearest in time, until it is large enough. The merged cohort's periods between its first and last
+go-live become a transition and are left out, so that no cell is counted as treated before it was, or the
+other way round.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ LADDER: Final[tuple[tuple[str, Bin], ...]] = (
 )
 
 
+LONGEST_TRANSITION: Final = 366
+"""Days; a longer one would leave out more of the window than the small cohort is worth."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A panel whose cohorts the policy can live with, and what was done to get there."""
@@ -56,6 +61,12 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
                 break
             panel = _merge(panel, small, bin_of)
             notes.append(f"cohorts too small for the policy were merged by {label}")
+        while (small := _small_units(panel, study, policy)).any():
+            joined = _join_nearest(panel, small)
+            if joined is None:
+                break
+            panel = joined
+            notes.append("a cohort too small for the policy joined the one nearest in time")
     small = _small_units(panel, study, policy)
     if small.any():
         if mode != "set_apart":
@@ -74,7 +85,7 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
         notes.append(
             "controls that leave the panel in groups too small for the policy were set apart"
         )
-    return Prepared(panel, tuple(notes))
+    return Prepared(panel, tuple(dict.fromkeys(notes)))
 
 
 def _small_units(panel: Panel, study: Study, policy: Policy) -> NDArray[np.bool_]:
@@ -107,6 +118,26 @@ def _merge(panel: Panel, small: NDArray[np.bool_], bin_of: Bin) -> Panel:
         together = small & np.array([this == one for this in bins])
         first[together] = panel.first_live[together].min()
         last[together] = panel.last_live[together].max()
+    return replace(panel, first_live=first, last_live=last)
+
+
+def _join_nearest(panel: Panel, small: NDArray[np.bool_]) -> Panel | None:
+    """Merge the earliest small cohort with the treated cohort nearest in time, if both fit in a year."""
+    treated = panel.role == Role.TREATED
+    cohorts = np.unique(np.stack([panel.first_live, panel.last_live])[:, treated], axis=1).T
+    unit = int(np.flatnonzero(small)[np.argmin(panel.first_live[small])])
+    mine = (int(panel.first_live[unit]), int(panel.last_live[unit]))
+    others = [(int(a), int(b)) for a, b in cohorts if (int(a), int(b)) != mine]
+    if not others:
+        return None
+    nearest = min(others, key=lambda one: (max(one[0] - mine[1], mine[0] - one[1]), one))
+    start, end = min(mine[0], nearest[0]), max(mine[1], nearest[1])
+    if (panel.periods[end] - panel.periods[start]).days > LONGEST_TRANSITION:
+        return None
+    first, last = panel.first_live.copy(), panel.last_live.copy()
+    for a, b in (mine, nearest):
+        members = treated & (panel.first_live == a) & (panel.last_live == b)
+        first[members], last[members] = start, end
     return replace(panel, first_live=first, last_live=last)
 
 

@@ -34,7 +34,8 @@ def question_hash(question: Question, fingerprint: str) -> str:
         fingerprint,
         question.estimator,
         question.stage,
-        [float(value).hex() for value in question.parameters],
+        list(question.parameters.shape),
+        [float(value).hex() for value in question.parameters.ravel()],
     ]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 

@@ -59,7 +59,7 @@ def canonical_bytes(
     study: str,
     estimator: str,
     stage: str,
-    round: int,
+    round_number: int,
     kind: str,
     fields: Mapping[str, NDArray[np.float64]],
 ) -> bytes:
@@ -73,7 +73,7 @@ def canonical_bytes(
         "estimator": estimator,
         "fields": [[name, list(fields[name].shape)] for name in names],
         "kind": kind,
-        "round": round,
+        "round": round_number,
         "site": site,
         "stage": stage,
         "study": study,
@@ -89,7 +89,7 @@ def release_bytes(release: Release) -> bytes:
         study=release.study,
         estimator=release.estimator,
         stage=release.stage,
-        round=release.round,
+        round_number=release.round,
         kind=release.kind,
         fields=release.fields,
     )

@@ -152,7 +152,7 @@ def _newton_step(
     score: NDArray[np.float64], information: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     try:
-        step: NDArray[np.float64] = np.linalg.solve(information, score)
+        step = np.asarray(np.linalg.solve(information, score), dtype=np.float64)
     except np.linalg.LinAlgError:
         step = np.full_like(score, np.nan)
     if not np.isfinite(step).all():

@@ -39,7 +39,7 @@ class CityApp(ClientApp):
             content = encode_refusal(error.code, error.rules)
         except EvalkitError as error:
             content = encode_refusal(error.code)
-        except Exception as error:  # the guard: nothing but a code may leave
+        except Exception as error:  # noqa: BLE001  # the guard: nothing but a code may leave
             _log.error("internal error of type %s while answering", type(error).__name__)
             content = encode_refusal("INTERNAL")
         return Message(content, reply_to=message)

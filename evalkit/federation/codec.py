@@ -163,7 +163,7 @@ def decode_release(content: RecordDict, question: Question, site: str) -> Receiv
         study=study_hash(question.study),
         estimator=question.estimator,
         stage=question.stage,
-        round=question.round,
+        round_number=question.round,
         kind=kind,
         fields=fields,
     )
@@ -201,9 +201,7 @@ def _encode_array(array: NDArray[np.float64]) -> Array:
 def _decode_array(array: Array) -> NDArray[np.float64]:
     shape = tuple(array.shape)
     _expect(array.dtype == DTYPE and array.stype == STYPE, "array type")
-    _expect(
-        len(shape) <= MAX_DIMENSIONS and all(n >= 0 for n in shape), "shape"
-    )
+    _expect(len(shape) <= MAX_DIMENSIONS and all(n >= 0 for n in shape), "shape")
     size = math.prod(shape)
     _expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
     decoded = np.frombuffer(array.data, dtype="<f8").reshape(shape).astype(np.float64)

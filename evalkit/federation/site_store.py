@@ -23,7 +23,7 @@ from evalkit.core.panel import Panel
 from evalkit.core.study import Study, study_hash
 from evalkit.disclosure.ledger import Ledger
 from evalkit.errors import ConfigError, NoPanelError
-from evalkit.panel.build import Built
+from evalkit.panel.built import Built
 from evalkit.panel.store import read_panel, write_panel
 
 __all__ = ["SiteStore"]
@@ -102,21 +102,23 @@ class SiteStore:
         Raises:
             NoPanelError: there is none.
         """
-        return read_panel(self.panel_folder(digest))
+        if not _HASH.match(digest):
+            raise _no_panel(self.folder)
+        return read_panel(self.study_folder(digest), study=digest)
 
-    def panel_folder(self, digest: str) -> Path:
-        """Where the panel of that study is stored."""
-        return self.folder / digest / "panel"
+    def study_folder(self, digest: str) -> Path:
+        """Where what belongs to that study is stored; the panel is its subfolder ``panel``."""
+        return self.folder / digest
 
     def write(self, site: Site, study: Study, built: Built) -> Path:
-        """Store a panel with its study and the policy in force; returns the panel's folder."""
+        """Store a panel with its study and the policy in force; returns their folder."""
         digest = study_hash(study)
         self.write_site(site)
-        folder = self.folder / digest
+        folder = self.study_folder(digest)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "study.json").write_bytes(msgspec.json.encode(study, order="deterministic"))
-        write_panel(built, self.panel_folder(digest))
-        return self.panel_folder(digest)
+        write_panel(built, folder)
+        return folder
 
     def write_site(self, site: Site) -> None:
         """Write the city's name and policy, which take effect for every study."""

@@ -137,5 +137,5 @@ def _solve_symmetric(matrix: Floats, right: Floats) -> Floats:
     try:
         solved: Floats = cho_solve(cho_factor(matrix), right)
     except LinAlgError:
-        solved = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        solved = np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0], dtype=np.float64)
     return solved

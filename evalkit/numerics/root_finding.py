@@ -39,8 +39,7 @@ def bracketed_root(function: Callable[[float], float], low: float, high: float) 
 
     Source:
         Chandrupatla, T. R. (1997). A new hybrid quadratic/bisection algorithm for finding the zero
-            of a
-        nonlinear function without using derivatives. Advances in Engineering Software 28(3),
+        of a nonlinear function without using derivatives. Advances in Engineering Software 28(3),
         145–149.
     """
     a, b = high, low

@@ -22,7 +22,12 @@ from evalkit.core.study import Study
 from evalkit.disclosure.gate import review
 from evalkit.disclosure.ledger import Ledger
 from evalkit.disclosure.release import parse_release
-from evalkit.federation.codec import decode_question, decode_release, encode_question, encode_release
+from evalkit.federation.codec import (
+    decode_question,
+    decode_release,
+    encode_question,
+    encode_release,
+)
 from evalkit.runtimes.pooled import ask_pooled
 from tests.panels import OPEN_POLICY, cities, study
 
@@ -210,7 +215,9 @@ def test_support_counts_are_true(name: str) -> None:
             members, incidents = recounted.get(key, (set(), 0.0))
             recounted[key] = (members | {unit}, incidents + design.outcome[unit, period])
     if name == "rate_ratio":
-        assert sum(cell.units for cell in support.cells if cell.phase == "before") == support.clusters
+        assert (
+            sum(cell.units for cell in support.cells if cell.phase == "before") == support.clusters
+        )
         assert sum(cell.incidents for cell in support.cells) == _incidents_outside_rollout(design)
         return
     assert {(cell.pattern, cell.phase): (cell.units, cell.incidents) for cell in support.cells} == {
@@ -265,7 +272,7 @@ def _incidents_outside_rollout(design) -> float:
 
 def _over_the_wire(content: RecordDict) -> RecordDict:
     """Flower's own serialisation there and back, as between processes."""
-    children = {object_id: child for object_id, child in _walk(content)}
+    children = dict(_walk(content))
     return RecordDict.inflate(content.deflate(), children=children)
 
 

@@ -1,0 +1,213 @@
+"""The city analyst's room: describe the city's files, check them, build panels, see what would leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.errors import ConfigError
+
+__all__ = ["command"]
+
+site_option = click.option(
+    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
+)
+study_option = click.option(
+    "--study",
+    "study_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The study's file.",
+)
+
+
+@click.group(name="site")
+def command() -> None:
+    """City analysts: describe, check and build a city's data; see what would leave."""
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--recipe", help="Start from a shipped recipe, such as detroit or chicago-speed.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --recipe: the folder that holds the portal's files.",
+)
+@click.option("--name", help="Short name of the city: small letters, digits, - and _.")
+@click.option("--title", help="The city's name as people write it.")
+@click.option("--time-zone", help="IANA name, such as America/Bogota.")
+@click.option("--incidents", type=click.Path(path_type=Path), help="The incident file.")
+@click.option("--cameras", type=click.Path(path_type=Path), help="The camera file.")
+@click.option("--all-as", help="Common crime type of every incident, for a file with one crime.")
+@click.option("--yes", is_flag=True, help="Take every guess without asking.")
+def init(path: Path, recipe: str | None, data: Path | None, yes: bool, **answers: Any) -> None:
+    """Write a new site file at PATH: from a recipe, or by looking at the files and asking."""
+    from evalkit.cli.site_init import from_files, from_recipe
+
+    if path.exists():
+        raise ConfigError("the file exists already", where=str(path), way_out="choose another name")
+    if recipe:
+        text = from_recipe(recipe, data)
+    else:
+        text = from_files(
+            path, {key: value for key, value in answers.items() if value}, ask=not yes
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    say(f"Wrote {path}. Read it through, then: evalkit site check --site {path}")
+
+
+@command.command()
+@site_option
+@click.option("--no-pictures", is_flag=True, help="Draw nothing.")
+@as_json_option
+def check(path: Path, no_pictures: bool, as_json: bool) -> None:
+    """Account for every row of the city's files. Everything it writes stays in the city."""
+    from evalkit.cli.site_check import draw_check
+    from evalkit.workbench import check_city, open_bench, read_city
+
+    bench = open_bench(path)
+    rows = read_city(bench)
+    found = check_city(bench, rows)
+    folder = bench.store.folder / "check"
+    if not no_pictures:
+        draw_check(found, bench, rows, folder)
+    if as_json:
+        print_json(found)
+        return
+    say(f"{found['title']} ({found['site']})")
+    for source in ("incidents", "cameras"):
+        _print_account(source, found[source], found["descriptions"])
+    say(f"Details: {folder}{'' if no_pictures else '/check.html'}; rejected rows lie beside it.")
+
+
+@command.command()
+@site_option
+@study_option
+@as_json_option
+def panel(path: Path, study_path: Path, as_json: bool) -> None:
+    """Build the study's panel from the raw files and put it into the city's store."""
+    from evalkit.cli.site_check import draw_panel
+    from evalkit.config import load_study
+    from evalkit.core.study import study_hash
+    from evalkit.workbench import open_bench, store_panel
+
+    bench, study = open_bench(path), load_study(study_path)
+    built = store_panel(bench, study)
+    folder = bench.store.study_folder(study_hash(study))
+    pictures = draw_panel(built, bench.site.city.title, folder)
+    if as_json:
+        print_json(
+            {
+                "site": bench.site.name,
+                "study": study_hash(study),
+                "units": built.panel.n_units,
+                "periods": built.panel.n_periods,
+                "account": built.account,
+                "notes": list(built.diagnostics.notes),
+                "pictures": [str(picture) for picture in pictures],
+            }
+        )
+        return
+    say(f"{bench.site.city.title}: {built.panel.n_units} units × {built.panel.n_periods} periods")
+    for label, count in built.account.items():
+        say(f"  {label.replace('_', ' '):<32}{count:>10,}")
+    for note in built.diagnostics.notes:
+        say(f"Note: {note}")
+    say(f"Stored in {folder}")
+    for picture in pictures:
+        say(f"Picture: {picture}")
+
+
+@command.command()
+@site_option
+@study_option
+@as_json_option
+def preview(path: Path, study_path: Path, as_json: bool) -> None:
+    """Run a study's question on this city alone and show exactly what would leave. Nothing leaves."""
+    import hashlib
+
+    from evalkit.config import load_study
+    from evalkit.workbench import open_bench
+    from evalkit.workbench import preview as run_preview
+
+    bench, study = open_bench(path), load_study(study_path)
+    shown = run_preview(bench, study)
+    (fields,) = shown.statistics.parts.values()
+    digest = hashlib.sha256(shown.data).hexdigest()
+    passed = all(verdict.passed for verdict in shown.verdicts)
+    if as_json:
+        print_json(
+            {
+                "site": bench.site.name,
+                "would_leave": passed,
+                "estimator": shown.statistics.estimator,
+                "stage": shown.statistics.stage,
+                "fields": {name: array.tolist() for name, array in fields.items()},
+                "bytes": len(shown.data),
+                "sha256": digest,
+                "rules": list(shown.verdicts),
+                "notes": list(shown.notes),
+            }
+        )
+        return
+    say(
+        f"{bench.site.city.title}, study {study.name}: {shown.statistics.estimator}, "
+        f"stage {shown.statistics.stage}"
+    )
+    for name, array in fields.items():
+        say(
+            f"  {name} {tuple(array.shape)}: {', '.join(f'{value:.10g}' for value in array.ravel()[:12])}"
+            f"{' …' if array.size > 12 else ''}"
+        )
+    say(f"  {len(shown.data)} bytes, SHA-256 {digest}")
+    for verdict in shown.verdicts:
+        mark = "passed" if verdict.passed else "REFUSED"
+        say(f"  {mark:<8}{verdict.rule:<28}{verdict.reason} (limit {verdict.limit:g})")
+    for note in shown.notes:
+        say(f"Note: {note}")
+    say("This would leave the city." if passed else "Nothing would leave the city.")
+
+
+@command.command()
+@site_option
+@as_json_option
+def ledger(path: Path, as_json: bool) -> None:
+    """List what left the city and what was refused, and verify the ledger's chain."""
+    from evalkit.workbench import open_bench
+
+    bench = open_bench(path)
+    entries = bench.store.ledger.entries()
+    if as_json:
+        print_json({"site": bench.site.name, "verified": True, "entries": entries})
+        return
+    if not entries:
+        say("The ledger is empty: nothing has left this city.")
+        return
+    for entry in entries:
+        what = (
+            f"{entry['bytes']} bytes, SHA-256 {entry['release'][:12]}…"
+            if entry["outcome"] == "released"
+            else f"rules: {', '.join(entry['rules'])}"
+        )
+        say(
+            f"{entry['number']:>4} {entry['time'][:19]} {entry['outcome']:<9} study {entry['study'][:12]}… "
+            f"{entry['estimator']}/{entry['stage']} round {entry['round']}: {what}"
+        )
+    say(f"{len(entries)} entries, chain verified.")
+
+
+def _print_account(source: str, found: Mapping[str, Any], descriptions: Mapping[str, str]) -> None:
+    rejected = sum(found["rejected"].values())
+    say(f"{source}: {found['read']:,} rows read = {found['used']:,} used + {rejected:,} rejected")
+    for reason, count in found["rejected"].items():
+        say(f"  {count:>8,}  {reason}: {descriptions[reason]}")
+    if found["first"]:
+        say(f"  dates from {found['first']} to {found['last']}")
+    for note in found["notes"]:
+        say(f"  note: {note}")

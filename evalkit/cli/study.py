@@ -1,0 +1,184 @@
+"""The researcher's room: write a study, check it, run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from evalkit.claims.claim import Claim, load_claim
+from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.config import find_config, load_study
+from evalkit.core.discover import estimator
+from evalkit.core.study import Study, study_hash
+from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
+from evalkit.errors import ConfigError
+
+__all__ = ["command"]
+
+TEMPLATE: Final = """\
+# A study: what is asked, written down before anybody looks at data.
+# Cities approve its hash: `evalkit study check` prints it. Any change gives a new hash.
+name = "{name}"
+title = "{title}"
+claim = "cctv-review-2019"
+
+[window]
+start = {start}
+end = {end}            # last day, included
+period = "month"            # day, week, month or quarter; whole ones only
+
+[units]
+kind = "catchment"          # grid, catchment or area
+radius_m = 100.0            # treated: everywhere within this distance of a camera
+ring_m = 200.0              # set apart: crime might move here
+controls = "lattice"        # discs of the same size elsewhere, or "later_cameras"
+
+[outcome]
+taxonomy = "{taxonomy}"
+# one or more of: {crime_types}
+crime_types = ["robbery", "theft"]
+
+[treatment]
+transition = "drop"         # the go-live period is neither before nor after
+
+[analysis]
+estimator = "random_effects"    # each city its own effect, then pooled; or poisson_did, rate_ratio
+first_stage = "poisson_did"
+method = "REML"
+interval = "knapp_hartung_truncated"
+
+[federation]
+quorum = 0                  # 0: every city must answer
+small_cohorts = "coarsen"   # merge go-live periods with too few cameras; or "set_apart", "refuse"
+"""
+
+
+@click.group(name="study")
+def command() -> None:
+    """Researchers: write a study, check it, run it over cities."""
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--title", default="What public cameras do to crime", show_default=True)
+@click.option("--start", default="2019-01-01", show_default=True, help="First day of the window.")
+@click.option("--end", default="2022-12-31", show_default=True, help="Last day of the window.")
+def new(path: Path, title: str, start: str, end: str) -> None:
+    """Write a new study file at PATH, with every choice explained."""
+    if path.exists():
+        raise ConfigError("the file exists already", where=str(path), way_out="choose another name")
+    text = TEMPLATE.format(
+        name=path.stem.lower().replace(" ", "-"),
+        title=title.replace('"', "'"),
+        start=start,
+        end=end,
+        taxonomy=TAXONOMY,
+        crime_types=", ".join(CRIME_TYPES),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    study = load_study(path)
+    say(f"Wrote {path}. Edit it, then: evalkit study check {path}")
+    say(f"Hash now: {study_hash(study)}")
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@as_json_option
+def check(path: Path, as_json: bool) -> None:
+    """Read a study, say what it means and what cities must allow, and print its hash."""
+    study = load_study(path)
+    claim = claim_of(study, path)
+    needed = estimator(study.analysis.estimator).release_class
+    if as_json:
+        print_json(
+            {
+                "name": study.name,
+                "title": study.title,
+                "hash": study_hash(study),
+                "release_class": needed,
+                "claim": claim.name if claim else None,
+                "study": study,
+            }
+        )
+        return
+    units = study.units
+    where = {
+        "grid": f"square cells of {units.cell_m:g} m, a buffer of {units.ring_m:g} m around cameras set apart",
+        "catchment": f"{units.radius_m:g} m around cameras, ring to {units.ring_m:g} m set apart, "
+        f"controls: {units.controls}",
+        "area": "named areas",
+    }[units.kind]
+    stage = (
+        f" over {study.analysis.first_stage}"
+        if study.analysis.estimator == "random_effects"
+        else ""
+    )
+    say(f"Study:    {study.title} ({study.name})")
+    say(f"Window:   {study.window.start} to {study.window.end} by {study.window.period}")
+    say(f"Units:    {where}")
+    say(f"Outcome:  {', '.join(study.outcome.crime_types)}")
+    say(
+        f"Analysis: {study.analysis.estimator}{stage}; cities must allow the release class {needed}"
+    )
+    say(f"Claim:    {claim.title if claim else 'none'}")
+    say(f"Hash:     {study_hash(study)}")
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--site",
+    "sites",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="A city's site file; once for each city.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--reuse-panels", is_flag=True, help="Use the panels already stored; do not read raw files."
+)
+@click.option("--no-tracking", is_flag=True, help="Do not record the run in MLflow.")
+@click.option("--no-pictures", is_flag=True, help="Draw nothing.")
+@as_json_option
+def run(
+    path: Path,
+    sites: tuple[Path, ...],
+    out: Path,
+    reuse_panels: bool,
+    no_tracking: bool,
+    no_pictures: bool,
+    as_json: bool,
+) -> None:
+    """Run a study over cities on this machine, each behind its own gate and ledger."""
+    from evalkit.cli.running import Plan, build_panels, print_result, run_study
+    from evalkit.workbench import open_bench
+
+    study = load_study(path)
+    estimator(study.analysis.estimator)
+    plan = Plan(
+        study=study,
+        claim=claim_of(study, path),
+        benches=[open_bench(site) for site in sites],
+        root=out,
+        tracking=not no_tracking,
+        pictures=not no_pictures,
+        quiet=as_json,
+    )
+    if not reuse_panels:
+        build_panels(plan)
+    result = run_study(plan)
+    if as_json:
+        print_json(result)
+    else:
+        print_result(result)
+
+
+def claim_of(study: Study, path: Path) -> Claim | None:
+    """The claim a study names, looked up beside it and among the shipped ones."""
+    if study.claim is None:
+        return None
+    return load_claim(find_config("claims", study.claim, path.resolve().parent))

@@ -1,0 +1,205 @@
+"""The analyst's own work on a city's raw files: read, account for every row, build the panel, store it.
+
+This is the only place where readers and panel meet. It runs on the analyst's machine; what it writes into the
+store is all that the serving process ever opens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from evalkit.config import Site, load_site
+from evalkit.core.discover import estimator
+from evalkit.core.estimator import Question, estimate
+from evalkit.core.frames import REJECT_REASONS
+from evalkit.core.statistics import Statistics
+from evalkit.core.study import Study, study_hash
+from evalkit.disclosure import gate
+from evalkit.disclosure.cohorts import prepare
+from evalkit.disclosure.release import canonical_bytes
+from evalkit.disclosure.rules import Verdict
+from evalkit.errors import RefusalError
+from evalkit.federation.site_store import SiteStore
+from evalkit.panel.build import build_panel
+from evalkit.panel.built import Built
+from evalkit.readers import Read, read_cameras, read_incidents, write_rejected
+
+__all__ = ["Bench", "CityRows", "Preview", "check_city", "open_bench", "preview", "store_panel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One city's site file, where it lies, and where its store is."""
+
+    site: Site
+    folder: Path
+    store: SiteStore
+
+
+@dataclass(frozen=True, slots=True)
+class CityRows:
+    """A city's normalised incidents and cameras, each with its account."""
+
+    incidents: Read
+    cameras: Read
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over both sources' fingerprints."""
+        return hashlib.sha256(
+            f"{self.incidents.fingerprint}{self.cameras.fingerprint}".encode()
+        ).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What one round of a study would send, before anything is sent.
+
+    Attributes:
+        statistics: the numbers, with their support.
+        verdicts: each rule's.
+        data: the exact bytes.
+        notes: what was done to small cohorts.
+    """
+
+    statistics: Statistics
+    verdicts: tuple[Verdict, ...]
+    data: bytes
+    notes: tuple[str, ...]
+
+
+def open_bench(path: Path) -> Bench:
+    """Read a site file and find its store, by default ``<name>.store`` beside it."""
+    site = load_site(path)
+    folder = path.resolve().parent
+    return Bench(site, folder, SiteStore(folder / (site.store or f"{site.name}.store")))
+
+
+def read_city(bench: Bench) -> CityRows:
+    """Read both sources.
+
+    Raises:
+        ReadError: a file, column, encoding, date format or coordinate system is not what the site file says.
+    """
+    return CityRows(
+        read_incidents(bench.site, bench.folder), read_cameras(bench.site, bench.folder)
+    )
+
+
+def check_city(bench: Bench, rows: CityRows) -> dict[str, Any]:
+    """The data-quality account of both sources, as plain numbers and text; it stays in the city.
+
+    Also writes ``check.json`` and the rejected rows into the store's ``check`` folder.
+    """
+    folder = bench.store.folder / "check"
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = {"incidents": rows.incidents, "cameras": rows.cameras}
+    for name, source in sources.items():
+        write_rejected(source, folder / f"rejected-{name}.csv")
+    return {
+        "site": bench.site.name,
+        "title": bench.site.city.title,
+        "descriptions": dict(REJECT_REASONS),
+        **{name: _check_source(source) for name, source in sources.items()},
+    }
+
+
+def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Built:
+    """Build the study's panel and put it in the store.
+
+    Raises:
+        ReadError, PanelError: see `read_city` and `panel.build`.
+    """
+    rows = rows or read_city(bench)
+    built = build_panel(
+        rows.incidents.rows,
+        rows.cameras.rows,
+        study,
+        site_name=bench.site.name,
+        bounds=bench.site.city.bounds,
+        study_hash=study_hash(study),
+        fingerprint=rows.fingerprint,
+    )
+    bench.store.write(bench.site, study, built)
+    return built
+
+
+def preview(bench: Bench, study: Study) -> Preview:
+    """Run the study's question on this city alone and judge what would leave; nothing leaves.
+
+    For an estimator of several rounds the last round is shown, which carries the most.
+
+    Raises:
+        RefusalError: the question itself is refused, or cohorts stay too small.
+        NoPanelError: the panel has not been built.
+    """
+    digest = study_hash(study)
+    panel = bench.store.panel(digest)
+    policy = bench.site.policy
+    if policy is None:
+        raise RefusalError(
+            "the city has no policy",
+            where="rule policy",
+            way_out="add [policy] to the site file",
+            rules=("policy",),
+        )
+    prepared = prepare(panel, study, policy)
+    chosen = estimator(study.analysis.estimator)
+    last: list[tuple[Question, Statistics]] = []
+
+    def ask(question: Question) -> list[Statistics]:
+        last[:] = [(question, chosen.summarise(prepared.panel, question))]
+        return [last[0][1]]
+
+    estimate(chosen, study, ask)
+    question, statistics = last[0]
+    (fields,) = statistics.parts.values()
+    data = canonical_bytes(
+        site=bench.site.name,
+        study=digest,
+        estimator=statistics.estimator,
+        stage=statistics.stage,
+        round_number=question.round,
+        kind=statistics.kind,
+        fields=fields,
+    )
+    return Preview(statistics, gate.draft(statistics, policy).verdicts, data, prepared.notes)
+
+
+def _check_source(source: Read) -> Mapping[str, Any]:
+    account = source.account
+    column = "date" if "date" in source.rows.columns else "live_date"
+    dates = source.rows[column].drop_nulls()
+    return {
+        "read": account.read,
+        "used": account.used,
+        "rejected": {reason: count for reason, count in account.rejected.items() if count},
+        "first": _iso(dates.min()),
+        "last": _iso(dates.max()),
+        "by_month": _by_month(dates),
+        "crime_types": _counts(source.rows, "crime_type"),
+        "notes": list(source.notes),
+    }
+
+
+def _by_month(dates: pl.Series) -> list[tuple[str, int]]:
+    """Month (its first day) and number of rows, oldest first, months without rows left out."""
+    months = dates.dt.truncate("1mo").alias("month").to_frame().group_by("month").len().sort("month")
+    return [(month.isoformat(), int(count)) for month, count in months.iter_rows()]
+
+
+def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    if column not in rows.columns:
+        return {}
+    counts = rows.group_by(column).len().sort("len", descending=True)
+    return {str(name): int(count) for name, count in counts.iter_rows()}
+
+
+def _iso(value: Any) -> str | None:
+    return None if value is None else str(value)
