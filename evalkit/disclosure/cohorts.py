@@ -78,6 +78,14 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
                 rules=("min_treated_per_pattern",),
             )
         panel = _set_apart(panel, small)
+        if not (panel.role == Role.TREATED).any():
+            raise RefusalError(
+                "every cohort is too small for this city's policy, so that no treated unit is left",
+                where=f"site {panel.sites[0]}, rule min_treated_per_pattern or min_incidents",
+                limit=f"{policy.min_treated_per_pattern} units and {policy.min_incidents} incidents on each side",
+                way_out="use longer periods, a longer window or larger units",
+                rules=("min_treated_per_pattern",),
+            )
         notes.append("units whose cohort stays too small were set apart")
     lonely = _lonely_controls(panel, policy)
     if lonely.any():

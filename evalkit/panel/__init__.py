@@ -1,0 +1,4 @@
+"""From incident and camera rows to one city's panel.
+
+Import from the modules: `evalkit.panel.store` reads a panel without loading scipy.
+"""

@@ -1,0 +1,77 @@
+"""Where every incident went, and what else is worth counting."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from evalkit.core.panel import Panel, Role
+from evalkit.core.study import Study
+from evalkit.panel.cohorts import Cohorts
+from evalkit.panel.periods import as_days
+from evalkit.panel.projection import is_located
+from evalkit.panel.rows import Rows
+from evalkit.panel.sites import Cameras
+from evalkit.panel.zones.zoning import OUTSIDE, Zoning
+
+__all__ = ["ROLE_LABELS", "account_of", "facts_of"]
+
+ROLE_LABELS: Final[dict[Role, str]] = {
+    Role.TREATED: "in treated units",
+    Role.CONTROL: "in control units",
+    Role.RING: "in ring units",
+    Role.ALWAYS: "in units live from the start",
+    Role.UNDATED: "in units with a camera of unknown date",
+    Role.SET_APART: "in units outside the adoption dates",
+}
+"""Entries of the account, one for each role."""
+
+
+def account_of(panel: Panel, zoning: Zoning, rows: Rows) -> dict[str, int]:
+    """Where every incident went; the entries after ``incidents`` add up to it.
+
+    An incident is accounted for by the first of these it fails: window, crime type, place, unit.
+    The entries for roles are read off the panel and not off the assignment, so that the sum proves
+    that nothing was lost in between.
+    """
+    per_unit = panel.counts.sum(axis=(0, 2))
+    inside = zoning.unit != OUTSIDE
+    return {
+        "incidents": rows.read,
+        "outside the window": rows.read - len(rows.period),
+        "of other crime types": int((~rows.asked).sum()),
+        "without a usable place": int((rows.asked & ~rows.placed).sum()),
+        "outside every unit": int((rows.asked & rows.placed & ~inside).sum()),
+        **{label: int(per_unit[panel.role == role].sum()) for role, label in ROLE_LABELS.items()},
+    }
+
+
+def facts_of(
+    zoning: Zoning, found: Cohorts, cameras: Cameras, rows: Rows, study: Study
+) -> dict[str, int]:
+    """Counts about units, cameras and incidents, by name; see `evalkit.panel.notes`."""
+    names, periods = len(set(study.outcome.crime_types)), found.periods
+    treated, control = found.role == Role.TREATED, found.role == Role.CONTROL
+    by_area = study.units.kind == "area"
+    usable = cameras.area.is_not_null().to_numpy() if by_area else cameras.located
+    last = treated & (found.first_live == periods - 1)
+    earlier = treated & (zoning.neighbour < zoning.first)
+    live = control & (zoning.neighbour <= as_days(study.window.end))
+    return {
+        "units": len(zoning.ids),
+        "cameras": len(cameras.live),
+        "cameras without a usable place": int((~usable).sum()),
+        "cameras without a date": int(np.isnat(cameras.live).sum()),
+        **zoning.facts,
+        "treated units with an earlier neighbour": int(earlier.sum()),
+        "control units with a live neighbour": int(live.sum()),
+        "controls until their own camera": int((control & (found.used_until < periods)).sum()),
+        "treated units without an after": (
+            int(last.sum()) if study.treatment.transition == "drop" else 0
+        ),
+        "periods without any incident": periods - len(np.unique(rows.period)),
+        "crime types that never occur": names - len(np.unique(rows.crime_type[rows.asked])),
+        "incidents with coordinates": int(is_located(rows.places.xy).sum()),
+        "distinct points": rows.points,
+    }

@@ -1,0 +1,138 @@
+"""Incident and camera rows become one city's panel: every cell filled, every row accounted for.
+
+Which places are units depends on all incidents of the window, not on the study's crime types only:
+a cell with burglaries and no robbery has a robbery count of zero.
+
+Exposure is 1 in every cell: a unit is observed for the whole of every period, and what periods
+differ by (28 or 31 days) all units of a city share, so that city × period effects absorb it. The
+exception are controls whose own camera comes after the study's adoption dates (see
+`evalkit.panel.cohorts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from evalkit.core.panel import Panel
+from evalkit.core.study import Study, Units
+from evalkit.panel.account import account_of, facts_of
+from evalkit.panel.built import Built
+from evalkit.panel.checks import check_design, check_places, check_rows, check_size
+from evalkit.panel.cohorts import Cohorts, cohorts, role_names
+from evalkit.panel.diagnostics import diagnose
+from evalkit.panel.periods import period_starts
+from evalkit.panel.projection import Projection, city_projection, unproject
+from evalkit.panel.rows import Rows, window_rows
+from evalkit.panel.sites import Cameras, place_cameras
+from evalkit.panel.zones.area import area_zones
+from evalkit.panel.zones.catchment import catchment_zones
+from evalkit.panel.zones.grid import grid_zones
+from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning
+
+__all__ = ["MAX_CELLS", "Built", "build_panel"]
+
+MAX_CELLS: Final = 200_000_000
+"""Largest array of counts: 1.6 GB as 64-bit integers, which an ordinary machine holds twice."""
+
+ZONES: Final[dict[str, Callable[[Incidents, Cameras, Units], Zoning]]] = {
+    "grid": grid_zones,
+    "catchment": catchment_zones,
+    "area": area_zones,
+}
+
+
+def build_panel(
+    incidents: pl.DataFrame,
+    cameras: pl.DataFrame,
+    study: Study,
+    *,
+    site_name: str,
+    bounds: tuple[float, float, float, float],
+    study_hash: str,
+    fingerprint: str,
+) -> Built:
+    """Build one city's panel for one study.
+
+    Args:
+        incidents: keeps the contract `evalkit.core.frames.INCIDENTS`.
+        cameras: keeps the contract `evalkit.core.frames.CAMERAS`.
+        study: a checked study (`check_study`).
+        site_name: the city's name.
+        bounds: west, south, east, north of the city in degrees; coordinates outside are not usable.
+        study_hash: `study_hash(study)`, stamped on the panel.
+        fingerprint: SHA-256 of the sources, stamped on the panel.
+
+    Raises:
+        TaxonomyError: none of the study's crime types occurs in the city.
+        EmptyWindowError: no incident of these types in the window.
+        NothingToTestError: no unit goes live inside the window with a before and an after.
+        NoControlError: no unit to compare them with.
+        PanelError: the study's units need places the rows lack, or the panel would be too large.
+    """
+    where = f"site {site_name}, study {study.name}"
+    check_rows(incidents, cameras, study, where)
+    projection = city_projection(bounds)
+    rows = window_rows(incidents, study, projection, bounds)
+    placed = place_cameras(cameras, projection, bounds)
+    check_places(incidents, rows, placed, study, where)
+
+    zoning = ZONES[study.units.kind](rows.places, placed, study.units)
+    found = cohorts(zoning.first, zoning.undated, zoning.ring, study.window, study.treatment)
+    check_design(found, study, where)
+
+    names = tuple(dict.fromkeys(study.outcome.crime_types))
+    check_size(len(names), len(zoning.ids), found.periods, MAX_CELLS, where)
+    panel = Panel(
+        sites=(site_name,),
+        crime_types=names,
+        periods=period_starts(study.window),
+        unit_ids=np.array(zoning.ids, dtype=np.str_),
+        site_of_unit=np.zeros(len(zoning.ids), dtype=np.int64),
+        role=found.role,
+        first_live=found.first_live,
+        last_live=found.first_live.copy(),
+        counts=_count(rows, zoning.unit, (len(names), len(zoning.ids), found.periods)),
+        exposure=(np.arange(found.periods) < found.used_until[:, None]).astype(np.float64),
+        study=study_hash,
+        fingerprint=fingerprint,
+    )
+    facts = facts_of(zoning, found, placed, rows, study)
+    return Built(
+        panel=panel,
+        units=_unit_table(zoning, found, projection),
+        account=account_of(panel, zoning, rows),
+        facts=facts,
+        diagnostics=diagnose(panel, facts),
+    )
+
+
+def _count(rows: Rows, unit: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """(C, U, T) incidents; a cell that no incident falls into is a zero."""
+    counted = rows.asked & (unit != OUTSIDE)
+    cell = np.ravel_multi_index(
+        (rows.crime_type[counted], unit[counted], rows.period[counted]), shape
+    )
+    size = shape[0] * shape[1] * shape[2]
+    return np.bincount(cell, minlength=size).astype(np.int64, copy=False).reshape(shape)
+
+
+def _unit_table(zoning: Zoning, found: Cohorts, projection: Projection) -> pl.DataFrame:
+    longitude, latitude = unproject(projection, zoning.xy[:, 0], zoning.xy[:, 1])
+    return pl.DataFrame(
+        {
+            "unit": pl.Series(zoning.ids, dtype=pl.String),
+            "role": pl.Series(role_names(found.role), dtype=pl.String),
+            "first_live": pl.Series(zoning.first, dtype=pl.Date),
+            "x": zoning.xy[:, 0],
+            "y": zoning.xy[:, 1],
+            "longitude": longitude,
+            "latitude": latitude,
+            "cameras": zoning.cameras,
+            "neighbour_live": pl.Series(zoning.neighbour, dtype=pl.Date),
+        }
+    ).with_columns(pl.col("x", "y", "longitude", "latitude").fill_nan(None))

@@ -1,0 +1,41 @@
+"""A panel with everything its city should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from evalkit.core.panel import Panel
+from evalkit.panel.diagnostics import Diagnostics
+
+__all__ = ["Built"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """One city's panel, its units, and where every incident went. Stays in the city.
+
+    Attributes:
+        panel: what estimators read.
+        units: one row per unit of the panel, in its order: unit, role (lower case), first_live
+            (date of the first camera, null without one or unknown), x and y (metres from the city's
+            centre), longitude, latitude, cameras (inside the unit), neighbour_live (first go-live
+            date of another camera site within reach, null if none or for areas).
+        account: what became of the incidents, in order. ``incidents`` is the number that came in;
+            the other entries add up to it.
+        facts: counts noticed on the way, by name.
+        diagnostics: tables and notes.
+    """
+
+    panel: Panel
+    units: pl.DataFrame
+    account: Mapping[str, int]
+    facts: Mapping[str, int]
+    diagnostics: Diagnostics
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Plain sentences the analyst should read."""
+        return self.diagnostics.notes

@@ -1,0 +1,93 @@
+"""What a panel's builder noticed, in plain words.
+
+Vocabulary
+    fact  a count, by name. `FACT_NOTES` says what it means where it is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from evalkit.core.panel import Panel, Role
+
+__all__ = ["FACT_NOTES", "find_notes"]
+
+SNAPPED_POINTS: Final = 10
+"""Incidents per distinct point from which a note is given. Exact addresses rarely hold ten
+incidents of a study on average; points that were moved to an anonymous anchor hold dozens (UK
+police data)."""
+
+FACT_NOTES: Final[dict[str, str]] = {
+    "cameras without a usable place": (
+        "{} cameras lack coordinates inside the city's bounds, or an area, and were left out; "
+        "crime near them may be counted as a control"
+    ),
+    "cameras without a date": (
+        "{} cameras have no live date; the units they stand in are left out of every estimate"
+    ),
+    "units with dated and undated cameras": (
+        "{} units have dated and undated cameras; as the first may be one without a date, they "
+        "count as undated"
+    ),
+    "treated units with an earlier neighbour": (
+        "{} treated units have another camera site within reach that was live before their own; "
+        "their before is not free of cameras"
+    ),
+    "control units with a live neighbour": (
+        "{} controls are places of later cameras with a live camera within reach; displaced crime "
+        "there would look like an effect"
+    ),
+    "controls until their own camera": (
+        "{} controls get a camera after the adoption dates and are not used from that period on"
+    ),
+    "treated units without an after": (
+        "{} treated units went live in the last period, which is left out as their transition; "
+        "they only serve as controls"
+    ),
+    "sites across the city's bounds": (
+        "{} camera sites lie so close to the city's bounds that part of their catchment may have "
+        "no data"
+    ),
+    "periods without any incident": (
+        "{} periods hold no incident of the city at all; if its data do not reach there, shorten "
+        "the study's window, because zero is read as no crime"
+    ),
+    "crime types that never occur": (
+        "{} of the study's crime types never occur in this city's window; they are counted as "
+        "zero, so check the mapping in the site file"
+    ),
+}
+"""Facts that deserve a note when they are not zero."""
+
+
+def find_notes(panel: Panel, facts: Mapping[str, int]) -> tuple[str, ...]:
+    """Plain sentences about the design and the facts of one city's panel."""
+    treated, control = panel.role == Role.TREATED, panel.role == Role.CONTROL
+    found = []
+    if len(np.unique(panel.first_live[treated])) == 1:
+        found.append(
+            "all treated units go live in one period; whatever else happened to them then cannot "
+            "be told from the cameras"
+        )
+    if not control.any():
+        found.append(
+            "there is no control without a camera; units that go live later stand in until their "
+            "own camera is live"
+        )
+    found += [text.format(facts[name]) for name, text in FACT_NOTES.items() if facts.get(name, 0)]
+    points, located = facts.get("distinct points", 0), facts.get("incidents with coordinates", 0)
+    if points and located >= SNAPPED_POINTS * points:
+        found.append(
+            f"{located} incidents lie on only {points} points; if the source moves incidents to "
+            "anonymous points, small distances mean little"
+        )
+    empty = int((panel.counts.sum(axis=(0, 2)) == 0)[treated | control].sum())
+    if empty:
+        found.append(
+            f"{empty} treated or control units have no incident at all; they tell nothing about "
+            "a rate ratio"
+        )
+    return tuple(found)

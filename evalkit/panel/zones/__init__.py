@@ -1,0 +1,1 @@
+"""The three kinds of unit, one a file. Each assigns every incident to a unit or to none."""

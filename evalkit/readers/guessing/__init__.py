@@ -1,0 +1,1 @@
+"""What a file probably is: one idea a file; `evalkit.readers.guess` puts them together."""
