@@ -51,7 +51,9 @@ class Tracker:
     run_id: str
     _begun: float = field(default_factory=time.monotonic)
 
-    def watch(self, question: Question, statistics: Statistics, outcome: Estimate | Question) -> None:
+    def watch(
+        self, question: Question, statistics: Statistics, outcome: Estimate | Question
+    ) -> None:
         """Log one round while the study runs: cities that answered, parameters, time so far."""
         metrics = {
             "cities": float(len(statistics.sites)),
@@ -60,7 +62,9 @@ class Tracker:
         if isinstance(outcome, Estimate):
             metrics["effect"] = float(outcome.effect[0])
         else:
-            metrics.update({f"parameter_{i}": float(v) for i, v in enumerate(outcome.parameters[:20])})
+            metrics.update(
+                {f"parameter_{i}": float(v) for i, v in enumerate(outcome.parameters[:20])}
+            )
         self._log(self.run_id, metrics, step=question.round)
 
     def finish(self, result: Mapping[str, Any], folder: Path) -> None:
@@ -147,7 +151,9 @@ def open_tracker(folder: Path, study: Study, run_name: str) -> Tracker:
     }
     from mlflow.entities import Param
 
-    client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in parameters.items()])
+    client.log_batch(
+        run.info.run_id, params=[Param(key, value) for key, value in parameters.items()]
+    )
     return tracker
 
 

@@ -190,7 +190,9 @@ def _check_source(source: Read) -> Mapping[str, Any]:
 
 def _by_month(dates: pl.Series) -> list[tuple[str, int]]:
     """Month (its first day) and number of rows, oldest first, months without rows left out."""
-    months = dates.dt.truncate("1mo").alias("month").to_frame().group_by("month").len().sort("month")
+    months = (
+        dates.dt.truncate("1mo").alias("month").to_frame().group_by("month").len().sort("month")
+    )
     return [(month.isoformat(), int(count)) for month, count in months.iter_rows()]
 
 

@@ -139,7 +139,7 @@ def print_result(result: Mapping[str, Any]) -> None:
     first = estimate["terms"][0]
     if verdict:
         say(f"Claim:    {claim['title']}")
-        say(f"Verdict:  {verdict['outcome'].upper()} — {verdict['reason']['en']}")
+        say(f"Verdict:  {verdict['reason']['en']}")
     cities = len(estimate["contributors"])
     say(
         f"Effect:   {_percent(first['percent'])} "
@@ -166,6 +166,11 @@ def print_result(result: Mapping[str, Any]) -> None:
         say(
             f"  {row['site']:<14} {_percent(row['percent']):>8} "
             f"[{_percent(row['percent_low'])}, {_percent(row['percent_high'])}]{beside}"
+        )
+    if result["placebo"]:
+        say(
+            f"Placebo:  the cameras of {', '.join(result['placebo'])} enforce traffic and do not watch people; "
+            "an effect here speaks against the design, and none is no evidence on the claim"
         )
     for note in estimate["notes"]:
         say(f"Note:     {note}")
@@ -202,12 +207,15 @@ def _assemble(plan: Plan, run: RunFolder, found: Estimate) -> dict[str, Any]:
     files: dict[str, str] = {"run": _shown(run.path)}
     if plan.tracking:
         files["mlflow"] = _shown(plan.root / "mlflow.db")
+    kinds = run.read("roster.json")["cameras"]
+    placebo = sorted(site for site in found.contributors if kinds.get(site) == "traffic")
     return {
         "evalkit": __version__,
         "study": run.summary(),
         "estimate": found.to_dict(),
         "claim": msgspec.to_builtins(plan.claim) if plan.claim else None,
         "verdict": _verdict(found, plan.claim) if plan.claim else None,
+        "placebo": placebo,
         "truth": plan.truth,
         "files": files,
     }

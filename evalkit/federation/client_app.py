@@ -53,7 +53,10 @@ Handler = Callable[[Message, Context], Message]
 def hello(message: Message, context: Context) -> Message:
     """Say which city this is, so that the server can hold the roster against the study's."""
     store = _store(context)
-    return Message(RecordDict({"hello": ConfigRecord({"site": store.name})}), reply_to=message)
+    return Message(
+        RecordDict({"hello": ConfigRecord({"site": store.name, "cameras": store.camera_kind})}),
+        reply_to=message,
+    )
 
 
 @app.query("answer")

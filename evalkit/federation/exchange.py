@@ -7,7 +7,7 @@ study, the cities that answered go on together and the estimate names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -33,9 +33,10 @@ OnRelease = Callable[[Question, Received], None]
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Which node speaks for which city."""
+    """Which node speaks for which city, and what each city's cameras do."""
 
     nodes: dict[int, str]
+    cameras: dict[str, str] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -81,13 +82,17 @@ def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -
         for node in sorted(grid.get_node_ids())
     ]
     nodes: dict[int, str] = {}
+    cameras: dict[str, str] = {}
     for reply in grid.send_and_receive(messages, timeout=federation.timeout_s):
         if reply.has_error() or "hello" not in reply.content:
             continue
         record = reply.content["hello"]
-        site = record.get("site") if isinstance(record, ConfigRecord) else None
+        if not isinstance(record, ConfigRecord):
+            continue
+        site, kind = record.get("site"), record.get("cameras")
         if isinstance(site, str) and (not expected or site in expected):
             nodes[reply.metadata.src_node_id] = site
+            cameras[site] = "traffic" if kind == "traffic" else "cctv"
     claimed = list(nodes.values())
     twice = sorted({site for site in claimed if claimed.count(site) > 1})
     if twice:
@@ -98,7 +103,7 @@ def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -
         )
     absent = [Absence(site, "NO-ANSWER") for site in expected if site not in claimed]
     _require(len(nodes), len(expected), absent, federation)
-    return Roster(nodes)
+    return Roster(nodes, cameras)
 
 
 def ask_through(

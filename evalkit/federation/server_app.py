@@ -36,7 +36,10 @@ def conduct(
         EstimationError: no estimate can be computed from what the cities released.
     """
     roster = gather_roster(grid, expected, study.federation)
-    run.write("roster.json", {"expected": list(expected), "answered": list(roster.sites)})
+    run.write(
+        "roster.json",
+        {"expected": list(expected), "answered": list(roster.sites), "cameras": roster.cameras},
+    )
     ask = ask_through(grid, roster, study.federation, run.write_release)
     found = estimate(estimator(study.analysis.estimator), study, ask, watch=watch)
     run.write_estimate(found)

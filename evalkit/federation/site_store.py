@@ -2,7 +2,7 @@
 
 Raw incidents and cameras are read by the analyst's own command, never from here. A store is a folder:
 
-    site.json                 the city's name
+    site.json                 the city's name and what its cameras do
     policy.json               a copy of the [policy] section in force when the panel was built
     ledger.jsonl              what left, and what was refused
     <study hash>/study.json   the study a panel was built for
@@ -44,11 +44,21 @@ class SiteStore:
         Raises:
             NoPanelError: the folder is not a store.
         """
+        return self._head("name")
+
+    @property
+    def camera_kind(self) -> str:
+        """``cctv`` or ``traffic``: a public fact, and the difference between a treatment and a placebo.
+
+        Raises:
+            NoPanelError: the folder is not a store.
+        """
+        return self._head("cameras")
+
+    def _head(self, key: str) -> str:
         try:
-            head = msgspec.json.decode(
-                (self.folder / "site.json").read_bytes(), type=dict[str, str]
-            )
-            return head["name"]
+            path = self.folder / "site.json"
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, str])[key]
         except (OSError, msgspec.DecodeError, KeyError):
             raise _no_panel(self.folder) from None
 
@@ -123,7 +133,9 @@ class SiteStore:
     def write_site(self, site: Site) -> None:
         """Write the city's name and policy, which take effect for every study."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "site.json").write_bytes(msgspec.json.encode({"name": site.name}))
+        (self.folder / "site.json").write_bytes(
+            msgspec.json.encode({"name": site.name, "cameras": site.cameras.kind})
+        )
         policy = self.folder / "policy.json"
         if site.policy is None:
             policy.unlink(missing_ok=True)

@@ -129,7 +129,7 @@ class Guess:
     others: dict[str, tuple[str, ...]]
     dates: DateGuess | None
     categories: Categories | None
-    duplicates: Literal["id", "row"]
+    duplicates: Literal["id", "row", "keep"]
     points: Points | None
     needs_crs: bool
     why: dict[str, str]

@@ -136,7 +136,7 @@ def inline_svg(svg: str, *, prefix: str, label: str, colours: Mapping[str, str])
         f'<svg role="img" aria-label="{html.escape(label, quote=True)}"'
         ' preserveAspectRatio="xMidYMid meet" '
     )
-    svg = re.sub(r'<svg\b(?=[^>]*>)', opening, svg, count=1)
+    svg = re.sub(r"<svg\b(?=[^>]*>)", opening, svg, count=1)
     return Markup(re.sub(r'\s(?:width|height)="[\d.]+pt"', "", svg, count=2).strip())
 
 

@@ -116,9 +116,7 @@ def interval(
     if any(end is None or not math.isfinite(end) for end in (low, high)):
         return MISSING
     write = percent if unit else decimal
-    low_text, high_text = (
-        write(end, language, digits=digits, signed=True) for end in (low, high)
-    )
+    low_text, high_text = (write(end, language, digits=digits, signed=True) for end in (low, high))
     return f"[{low_text}{_STYLES[language].between}{high_text}]"
 
 

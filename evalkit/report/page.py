@@ -74,9 +74,7 @@ def page_name(language: str) -> str:
 
 def write_pages(result: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the page in every language, each linked to the others."""
-    return [
-        write_page(result, folder, language, alternatives=LANGUAGES) for language in LANGUAGES
-    ]
+    return [write_page(result, folder, language, alternatives=LANGUAGES) for language in LANGUAGES]
 
 
 def write_page(
@@ -207,7 +205,9 @@ def _cities(content: Content, said: Words) -> Markup | None:
     language = said.language
     truth = content.simulated.cities if content.simulated else {}
     heads = [said("city"), said("change"), _interval_head(content, said), said("weight")]
-    rows = [[city.name, *_numbers(city, language), _weight(city, language)] for city in content.cities]
+    rows = [
+        [city.name, *_numbers(city, language), _weight(city, language)] for city in content.cities
+    ]
     foot = [said("all_cities"), *_numbers(content.pooled, language), ""]
     if truth:
         heads.append(said("true_change"))
@@ -365,7 +365,9 @@ def _tests(content: Content, said: Words) -> Markup | None:
         if key in figures
     ]
     if "log_bayes_factor" in figures:
-        rows.append([said("log_bayes_factor"), _bayes_factor(figures["log_bayes_factor"], language)])
+        rows.append(
+            [said("log_bayes_factor"), _bayes_factor(figures["log_bayes_factor"], language)]
+        )
     if not rows:
         return None
     heads = [said("question"), said("figure")]
@@ -496,4 +498,3 @@ def _weight(effect: Effect, language: str) -> str:
     if effect.weight is None:
         return MISSING
     return percent(100 * effect.weight, language, signed=False)
-

@@ -59,9 +59,7 @@ def write_site_page(
     return write_all({folder / SITE_PAGE: text.encode("utf-8")})[0]
 
 
-def _body(
-    check: Mapping[str, Any], pictures: Sequence[Path], said: Words
-) -> tuple[str, Markup]:
+def _body(check: Mapping[str, Any], pictures: Sequence[Path], said: Words) -> tuple[str, Markup]:
     title = said("data_title", title=str(check.get("title") or check["site"]))
     descriptions = check.get("descriptions") or {}
     parts = [
@@ -178,9 +176,7 @@ def _picture(path: Path, said: Words) -> Markup:
     try:
         content = path.read_bytes() if kind else None
     except OSError as error:
-        raise ConfigError(
-            f"a picture cannot be read ({error.strerror})", where=str(path)
-        ) from None
+        raise ConfigError(f"a picture cannot be read ({error.strerror})", where=str(path)) from None
     if content is None:
         raise ConfigError(
             "a picture is of an unknown kind",

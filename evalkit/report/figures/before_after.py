@@ -101,7 +101,9 @@ def before_after(
 
 def event_index(event_time: pl.DataFrame) -> Index | None:
     """The index, from the table of `Diagnostics.event_time`; None without controls or without a before."""
-    rows = event_time.drop_nulls(["treated_mean", "control_mean"]).filter(pl.col("control_mean") > 0)
+    rows = event_time.drop_nulls(["treated_mean", "control_mean"]).filter(
+        pl.col("control_mean") > 0
+    )
     event = rows["event_time"].to_numpy().astype(np.int64)
     units = rows["units"].to_numpy().astype(np.float64)
     treated, control = rows["treated_mean"].to_numpy(), rows["control_mean"].to_numpy()
@@ -214,7 +216,13 @@ def _event(figure: Figure, bottom: float, index: Index, said: Words) -> None:
     )
     axes.hlines(100.0, event.min() - 1, -0.5, color=canvas.INK, linewidth=1.4, zorder=4)
     axes.hlines(
-        100.0, 0.5, event.max() + 1, color=canvas.INK, linewidth=0.9, linestyle=(0, (2, 3)), zorder=2
+        100.0,
+        0.5,
+        event.max() + 1,
+        color=canvas.INK,
+        linewidth=0.9,
+        linestyle=(0, (2, 3)),
+        zorder=2,
     )
     if np.isfinite(index.after):
         axes.hlines(index.after, 0.5, event.max() + 1, color=canvas.ORANGE, linewidth=1.8, zorder=4)

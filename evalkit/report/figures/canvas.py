@@ -257,5 +257,3 @@ def _svg_settings() -> Iterator[None]:
             yield
         finally:
             matplotlib.rcParams.update(before)
-
-

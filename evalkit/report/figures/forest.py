@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["OUTCOME_COLOURS", "alternative_text", "draw_forest", "forest", "level_text", "percent_ticks"]
+__all__ = [
+    "OUTCOME_COLOURS",
+    "alternative_text",
+    "draw_forest",
+    "forest",
+    "level_text",
+    "percent_ticks",
+]
 
 OUTCOME_COLOURS: Final = {
     "supported": canvas.GREEN,
@@ -59,7 +66,27 @@ LEAST_REACH: Final = 0.5
 """The same on the log scale, where the rest lies close together: two thirds more, or a third less."""
 
 TICK_STEPS: Final = (1, 2, 5, 10, 20, 25, 50)
-TICK_LADDER: Final = (-99, -98, -95, -90, -80, -65, -50, -35, -20, 0, 25, 50, 100, 200, 400, 900, 1900, 4900, 9900)
+TICK_LADDER: Final = (
+    -99,
+    -98,
+    -95,
+    -90,
+    -80,
+    -65,
+    -50,
+    -35,
+    -20,
+    0,
+    25,
+    50,
+    100,
+    200,
+    400,
+    900,
+    1900,
+    4900,
+    9900,
+)
 """Percent changes for axes so wide that even steps would crowd on one side."""
 
 TICK_SPACE: Final = 0.52
@@ -172,7 +199,8 @@ def _rows(content: Content, said: Words) -> list[_Row]:
             return [_Row("city", alone, content.pooled, truth)]
         return [_Row("pooled", said("all_cities"), content.pooled, mean)]
     ordered = sorted(
-        content.cities, key=lambda city: (math.inf if city.effect is None else city.effect, city.name)
+        content.cities,
+        key=lambda city: (math.inf if city.effect is None else city.effect, city.name),
     )
     rows = [_Row("city", city.name, city, true_cities.get(city.name)) for city in ordered]
     rows.append(_Row("pooled", said("all_cities"), content.pooled, mean))
@@ -242,9 +270,7 @@ def _gaps(rows: Sequence[_Row]) -> list[float]:
     return [0.12 if row.kind == "pooled" and len(rows) > 1 else 0.0 for row in rows]
 
 
-def _places(
-    rows: Sequence[_Row], gaps: Sequence[float], body: float, step: float
-) -> list[float]:
+def _places(rows: Sequence[_Row], gaps: Sequence[float], body: float, step: float) -> list[float]:
     """Height of each row's centre above the bottom of the plot."""
     y, places = body - 0.02, []
     for _, gap in zip(rows, gaps, strict=True):
@@ -336,9 +362,7 @@ def _label_x(
     return max(place, limits[0] + width)
 
 
-def _column_heads(
-    figure: Figure, content: Content, said: Words, layout: _Layout, y: float
-) -> None:
+def _column_heads(figure: Figure, content: Content, said: Words, layout: _Layout, y: float) -> None:
     style: dict[str, Any] = {"size": SMALL, "weight": "bold", "color": canvas.MUTED}
     head = said("change_heading", level=level_text(content.level, said.language))
     canvas.written(figure, MARGIN, y, said("city"), **style)
@@ -429,7 +453,13 @@ def _line(
     for end, edge, marker in ((effect.low, limits[0], "<"), (effect.high, limits[1], ">")):
         if end < edge if marker == "<" else end > edge:
             axes.plot(
-                [edge], [y], marker=marker, markersize=5, color=colour, markeredgewidth=0, clip_on=False
+                [edge],
+                [y],
+                marker=marker,
+                markersize=5,
+                color=colour,
+                markeredgewidth=0,
+                clip_on=False,
             )
 
 

@@ -73,7 +73,9 @@ def quality(
     said = words(language)
     west, south, east, north = bounds
     corners = _metres(
-        pl.DataFrame({"longitude": [west, east, west, east], "latitude": [south, south, north, north]}),
+        pl.DataFrame(
+            {"longitude": [west, east, west, east], "latitude": [south, south, north, north]}
+        ),
         bounds,
     )
     width, height, limits = fit(corners, 0.0, MAP_WIDTH, MAP_HEIGHT)
@@ -88,7 +90,9 @@ def quality(
     axes.set_xlim(limits[0], limits[1])
     axes.set_ylim(limits[2], limits[3])
     inches = width / (limits[1] - limits[0])
-    _map(figure, axes, _metres(incidents, bounds), _metres(cameras, bounds), limits, said, top - 0.62)
+    _map(
+        figure, axes, _metres(incidents, bounds), _metres(cameras, bounds), limits, said, top - 0.62
+    )
     _outline(axes, bounds)
     draw_scale_bar(figure, left, bottom - 0.08, inches, width, language)
     if months:
@@ -111,7 +115,10 @@ def density(
 def monthly(dates: pl.Series) -> list[tuple[dt.date, int]]:
     """Incidents of every month from the first to the last, months without any included."""
     found = (
-        dates.drop_nulls().dt.truncate("1mo").value_counts(name="incidents").sort(dates.name or "date")
+        dates.drop_nulls()
+        .dt.truncate("1mo")
+        .value_counts(name="incidents")
+        .sort(dates.name or "date")
     )
     if found.is_empty():
         return []
@@ -247,9 +254,7 @@ def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> N
     canvas.written(
         figure, MARGIN, BARS + 0.68, said("by_month"), size=9.5, weight="bold", color=canvas.MUTED
     )
-    axes = canvas.bare_axes(
-        figure, BARS_LEFT, 0.42, canvas.README_WIDTH - BARS_LEFT - MARGIN, BARS
-    )
+    axes = canvas.bare_axes(figure, BARS_LEFT, 0.42, canvas.README_WIDTH - BARS_LEFT - MARGIN, BARS)
     heights = np.array([count for _, count in months])
     places = np.arange(len(months))
     top = 1.05 * max(int(heights.max()), 1)
@@ -264,9 +269,7 @@ def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> N
         axes.plot(empty, np.full(len(empty), 0.05 * top), markersize=5.5, **style)
         text = said("no_incident_month")
         right = canvas.README_WIDTH - MARGIN
-        canvas.written(
-            figure, right, BARS + 0.68, text, ha="right", size=8.5, color=canvas.ORANGE
-        )
+        canvas.written(figure, right, BARS + 0.68, text, ha="right", size=8.5, color=canvas.ORANGE)
         left = right - canvas.text_width(text, 8.5) - 0.2
         key = canvas.bare_axes(figure, left, BARS + 0.62, 0.12, 0.12)
         key.plot([0], [0], markersize=5.5, **style)
