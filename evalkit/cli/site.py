@@ -100,7 +100,7 @@ def panel(path: Path, study_path: Path, as_json: bool) -> None:
     bench, study = open_bench(path), load_study(study_path)
     built = store_panel(bench, study)
     folder = bench.store.study_folder(study_hash(study))
-    pictures = draw_panel(built, bench.site.city.title, folder)
+    pictures = draw_panel(built, study, bench.site.city.title, folder)
     if as_json:
         print_json(
             {
