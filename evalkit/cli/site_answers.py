@@ -193,5 +193,3 @@ def check_bounds(text: str) -> Bounds:
         limit="four numbers: west and east from −180 to 180, south and north from −90 to 90",
         way_out="west before south before east before north",
     )
-
-

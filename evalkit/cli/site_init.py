@@ -7,7 +7,6 @@ into the site file, and nowhere else.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 import re
 import tomllib
@@ -15,25 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
-from zoneinfo import available_timezones
 
 import click
-import msgspec
 
 import evalkit
 from evalkit.cli.output import say
 from evalkit.cli.site_text import Described, printable, quote, site_text
 from evalkit.config import Site, find_config, parse_toml
 from evalkit.core.taxonomy import CRIME_TYPES
-from evalkit.errors import ConfigError, EvalkitError, FileReadError, TaxonomyError
-from evalkit.readers.dates import read_dates
+from evalkit.errors import ConfigError, FileReadError
 from evalkit.readers.files import find_files
 from evalkit.readers.guess import (
-    ROLES,
     Bounds,
-    Categories,
     Guess,
-    Kind,
     areas_agree,
     common_type,
     doubt_places,
@@ -42,7 +35,6 @@ from evalkit.readers.guess import (
     join_bounds,
     take_sample,
 )
-from evalkit.readers.text import clean
 
 __all__ = ["from_files", "from_recipe"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
-from functools import partial
 
 import click
 import msgspec
@@ -145,5 +143,3 @@ def confirm_categories(found: Categories, column: str) -> Categories:
             mapped[name] = guess
     left_out = tuple(name for name in found.counts if name not in mapped)
     return Categories(mapped=mapped, left_out=left_out, counts=found.counts)
-
-

@@ -44,7 +44,7 @@ def test_planted_defects_are_found_and_counted(kinds: list[str], enough: bool) -
     good = len(kinds) + 5 if enough else 0
     lines = [GOOD]
     for n, kind in enumerate([*kinds, *["good"] * good]):
-        lines.append(((f"n{n}", *GOOD[1:]) if kind == "good" else DEFECTS.get(kind, ())))
+        lines.append((f"n{n}", *GOOD[1:]) if kind == "good" else DEFECTS.get(kind, ()))
     expected = Counter(kind for kind in kinds if kind in DEFECTS)
     with tempfile.TemporaryDirectory() as name:
         write_rows(Path(name) / "incidents.csv", lines)

@@ -26,7 +26,9 @@ ORACLE = 1e-8
 
 
 def castle(shared: Path) -> tuple[Panel, Study, np.ndarray]:
-    frame = pl.read_csv(shared / "data/reference/did/castle.csv", null_values="NA").sort("sid", "year")
+    frame = pl.read_csv(shared / "data/reference/did/castle.csv", null_values="NA").sort(
+        "sid", "year"
+    )
     shape = (50, 11)
     post = frame["post"].to_numpy().reshape(shape)
     live = np.where(post.any(axis=1), post.argmax(axis=1), NEVER)
@@ -113,7 +115,9 @@ def test_several_cities_equal_statsmodels_with_dummies() -> None:
 
     asked = study()
     frame = long_frame(cities(), asked)
-    dummies = frame.select("unit", "city_period").to_dummies(drop_first=True).to_numpy().astype(float)
+    dummies = (
+        frame.select("unit", "city_period").to_dummies(drop_first=True).to_numpy().astype(float)
+    )
     treated = frame["treated"].to_numpy().astype(float)
     design = np.column_stack([treated, np.ones(len(treated)), dummies])
     design = design[:, independent_columns(design)]
