@@ -149,11 +149,7 @@ def _like(argument: Real, value: Any) -> Real:
 
 
 def _check_probability(p: float | NDArray[np.float64]) -> None:
-    if isinstance(p, np.ndarray):
-        outside = bool(np.any((p < 0.0) | (p > 1.0)))
-    else:
-        outside = p < 0.0 or p > 1.0
-    if outside:
+    if np.any((np.asarray(p) < 0.0) | (np.asarray(p) > 1.0)):
         raise ValueError("a probability lies outside [0, 1]")
 
 
