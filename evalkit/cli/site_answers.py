@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 from zoneinfo import available_timezones
@@ -25,6 +25,7 @@ __all__ = [
     "REST",
     "check_bounds",
     "check_column",
+    "check_decimal",
     "check_duplicates",
     "check_file",
     "check_formats",
@@ -52,6 +53,7 @@ READS: Final = 0.5
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KINDS: Final[dict[str, Literal["cctv", "traffic"]]] = {"cctv": "cctv", "traffic": "traffic"}
+_DECIMALS: Final[dict[str, Literal[".", ","]]] = {".": ".", ",": ","}
 _DUPLICATES: Final[dict[str, Literal["id", "row", "keep"]]] = {
     "id": "id",
     "row": "row",
@@ -137,7 +139,14 @@ def check_kind(text: str) -> Literal["cctv", "traffic"]:
     raise ConfigError("no such kind of camera", limit="cctv or traffic")
 
 
-def check_duplicates(text: str, guess: Guess) -> Literal["id", "row", "keep"]:
+def check_decimal(text: str) -> Literal[".", ","]:
+    """A decimal mark."""
+    if text in _DECIMALS:
+        return _DECIMALS[text]
+    raise ConfigError("no such decimal mark", limit="a point or a comma")
+
+
+def check_duplicates(guess: Guess, text: str) -> Literal["id", "row", "keep"]:
     """What tells the same event told twice."""
     if text == "id" and "id" not in guess.columns:
         raise ConfigError("there is no identifier", limit="row or keep")
@@ -146,7 +155,7 @@ def check_duplicates(text: str, guess: Guess) -> Literal["id", "row", "keep"]:
     raise ConfigError("no such rule", limit="id, row or keep")
 
 
-def check_column(text: str, names: list[str], *, needed: bool) -> str:
+def check_column(names: Sequence[str], text: str, *, needed: bool) -> str:
     """A column by its name, or as it is shown; empty for none."""
     if text in names:
         return text
@@ -163,7 +172,7 @@ def check_column(text: str, names: list[str], *, needed: bool) -> str:
     )
 
 
-def check_formats(text: str, guess: Guess, zone: str) -> tuple[str, ...]:
+def check_formats(guess: Guess, zone: str, text: str) -> tuple[str, ...]:
     """Formats that read most of the first rows, tried with the reader itself."""
     formats = tuple(part.strip() for part in text.split(BETWEEN.strip()) if part.strip())
     layout = msgspec.structs.replace(guess.layout, date_format=formats)

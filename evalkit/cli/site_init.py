@@ -19,6 +19,16 @@ import click
 
 import evalkit
 from evalkit.cli.output import say
+from evalkit.cli.site_answers import (
+    check_bounds,
+    check_file,
+    check_kind,
+    check_name,
+    check_type,
+    check_zone,
+    prompt,
+)
+from evalkit.cli.site_questions import confirm_categories, confirm_source
 from evalkit.cli.site_text import Described, printable, quote, site_text
 from evalkit.config import Site, find_config, parse_toml
 from evalkit.core.taxonomy import CRIME_TYPES
@@ -40,18 +50,6 @@ __all__ = ["from_files", "from_recipe"]
 
 T = TypeVar("T")
 
-NONE: Final = "-"
-"""What an analyst types for: no such column, no common type."""
-
-REST: Final = "."
-"""What an analyst types to take the remaining guesses as they are."""
-
-BETWEEN: Final = " | "
-"""Between several date formats at a prompt."""
-
-READS: Final = 0.5
-"""Share of the first rows that a typed date format must read; the readers refuse a file below."""
-
 _FLAGS: Final = {
     "name": "--name",
     "title": "--title",
@@ -59,7 +57,6 @@ _FLAGS: Final = {
     "incidents": "--incidents",
     "cameras": "--cameras",
 }
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _FILES: Final = re.compile(r"^files\s*=\s*\[[^\]]*\]", re.MULTILINE)
 
 
@@ -112,8 +109,9 @@ def from_files(path: Path, answers: Mapping[str, Any], *, ask: bool) -> str:
     city = _city(path, answers, ask=ask)
     incidents, cameras = _first_look(city)
     if ask:
-        incidents = confirm_source(incidents, city)
-        cameras = confirm_source(cameras, city)
+        one_crime = bool(city.all_as)
+        incidents = confirm_source(incidents, city.zone, one_crime=one_crime, today=city.today)
+        cameras = confirm_source(cameras, city.zone, one_crime=one_crime, today=city.today)
     _check_complete(incidents)
     _check_complete(cameras)
     incidents, all_as = _crimes(incidents, city, ask=ask)
@@ -144,12 +142,15 @@ def from_files(path: Path, answers: Mapping[str, Any], *, ask: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _City:
+    """What is known of the city; ``today`` is the last day that any time zone has reached."""
+
     name: str
     title: str
     zone: str
     incidents: Path
     cameras: Path
     all_as: str
+    today: dt.date
 
 
 def _city(path: Path, answers: Mapping[str, Any], *, ask: bool) -> _City:
@@ -173,12 +174,13 @@ def _city(path: Path, answers: Mapping[str, Any], *, ask: bool) -> _City:
         incidents=answer("incidents", "Incident file", None, check_file),
         cameras=answer("cameras", "Camera file", None, check_file),
         all_as=check_type(str(answers["all_as"])) if answers.get("all_as") else "",
+        today=dt.datetime.now(tz=dt.UTC).date() + dt.timedelta(days=1),
     )
 
 
 def _first_look(city: _City) -> tuple[Guess, Guess]:
     """Both files guessed, each helped by what the other one settles."""
-    today = dt.datetime.now(tz=dt.UTC).date()
+    today = city.today
     pinned = {"crime_type": ""} if city.all_as else {}
     about, of = take_sample(city.incidents), take_sample(city.cameras)
     incidents = guess_source("incidents", about, city.zone, chosen=pinned, today=today)

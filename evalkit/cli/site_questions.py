@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+from functools import partial
 
 import click
 import msgspec
@@ -13,6 +15,7 @@ from evalkit.cli.site_answers import (
     NONE,
     REST,
     check_column,
+    check_decimal,
     check_duplicates,
     check_formats,
     check_mapping,
@@ -25,38 +28,35 @@ from evalkit.readers.guess import ROLES, Categories, Guess, guess_source, take_s
 __all__ = ["confirm_categories", "confirm_source"]
 
 
-def confirm_source(guess: Guess, city: _City) -> Guess:
-    """Show every guess about one file, and take what the analyst says instead."""
+def confirm_source(guess: Guess, zone: str, *, one_crime: bool, today: dt.date) -> Guess:
+    """Show what was guessed about one file, and take what the analyst says instead.
+
+    Args:
+        guess: the first look.
+        zone: the city's time zone.
+        one_crime: whether the type of every incident is known, so that no column is asked for.
+        today: incidents cannot be later.
+    """
     say()
     say(f"{guess.kind.title()}: {printable(str(guess.sample.path))}, {guess.layout.format}")
     for doubt in guess.doubts:
         say(f"  To check: {printable(doubt)}")
-    guess = _confirmed_text(guess, city)
-    chosen = _confirmed_columns(guess, city)
-    order = guess.dates.order if guess.dates else ""
-    confirmed = guess_source(guess.kind, guess.sample, city.zone, chosen=chosen, order=order)
-    confirmed = replace(confirmed, others=guess.others)
+    guess = _text(guess, zone, today)
+    chosen = _columns(guess, one_crime=one_crime)
+
+    def again(crs: str) -> Guess:
+        order = guess.dates.order if guess.dates else ""
+        kind, sample = guess.kind, guess.sample
+        return guess_source(kind, sample, zone, chosen=chosen, order=order, crs=crs, today=today)
+
+    confirmed = again("")
     if confirmed.needs_crs:
-        confirmed = prompt(
-            "  coordinate system of x and y (as EPSG:2253)",
-            None,
-            lambda crs: guess_source(
-                guess.kind, guess.sample, city.zone, chosen=chosen, order=order, crs=crs.strip()
-            ),
-        )
-    confirmed = _confirmed_dates(confirmed, city)
-    if guess.kind == "incidents":
-        say(f"  {confirmed.why['duplicates']}")
-        kept = prompt(
-            "  duplicates: id, row or keep",
-            confirmed.duplicates,
-            lambda text: check_duplicates(text, confirmed),
-        )
-        confirmed = replace(confirmed, duplicates=kept)
-    return confirmed
+        confirmed = prompt("  coordinate system of x and y (as EPSG:2253)", None, again)
+    confirmed = _dates(_decimal(confirmed), zone)
+    return _duplicates(confirmed) if guess.kind == "incidents" else confirmed
 
 
-def _confirmed_text(guess: Guess, city: _City) -> Guess:
+def _text(guess: Guess, zone: str, today: dt.date) -> Guess:
     """Encoding and separator; another one gives other rows, and so other guesses."""
     layout, path = guess.layout, guess.sample.path
     if layout.format == "parquet":
@@ -64,7 +64,7 @@ def _confirmed_text(guess: Guess, city: _City) -> Guess:
 
     def again(encoding: str, separator: str) -> Guess:
         sample = take_sample(path, encoding=encoding, separator=separator)
-        return guess_source(guess.kind, sample, city.zone)
+        return guess_source(guess.kind, sample, zone, today=today)
 
     taken = prompt(
         "  encoding",
@@ -73,37 +73,41 @@ def _confirmed_text(guess: Guess, city: _City) -> Guess:
     )
     if not layout.separator:
         return taken
-    names = {"tab": "\t"}
-    shown = next((name for name, one in names.items() if one == layout.separator), layout.separator)
-    return prompt(
-        "  separator (tab for the tab character)",
-        shown,
-        lambda text: (
-            taken if text == shown else again(taken.layout.encoding, names.get(text, text))
-        ),
-    )
+    shown = "tab" if layout.separator == "\t" else layout.separator
+
+    def other(text: str) -> Guess:
+        if text == shown:
+            return taken
+        return again(taken.layout.encoding, "\t" if text == "tab" else text)
+
+    return prompt("  separator (tab for the tab character)", shown, other)
 
 
-def _confirmed_columns(guess: Guess, city: _City) -> dict[str, str]:
+def _columns(guess: Guess, *, one_crime: bool) -> dict[str, str]:
+    """Role → column, empty for none; a date and a place are needed."""
     names = guess.sample.rows.columns
     say(f"  Columns: {', '.join(map(printable, names))}")
     say(f"  Enter takes the guess, {NONE} means that there is no such column.")
     chosen: dict[str, str] = {}
     for role in ROLES[guess.kind]:
-        if role == "crime_type" and city.all_as:
+        if role == "crime_type" and one_crime:
             chosen[role] = ""
             continue
         placed = bool(chosen.get("longitude")) and bool(chosen.get("latitude"))
         needed = role == "date" or (role == "area" and not placed)
-        chosen[role] = prompt(
-            f"  {role}",
-            guess.columns.get(role, None if needed else NONE),
-            lambda text, needed=needed: check_column(text, names, needed=needed),
-        )
+        default = printable(guess.columns.get(role, "")) or (None if needed else NONE)
+        chosen[role] = prompt(f"  {role}", default, partial(check_column, names, needed=needed))
     return chosen
 
 
-def _confirmed_dates(guess: Guess, city: _City) -> Guess:
+def _decimal(guess: Guess) -> Guess:
+    if not guess.layout.separator:
+        return guess
+    mark = prompt("  decimal mark: . or ,", guess.layout.decimal, check_decimal)
+    return replace(guess, layout=msgspec.structs.replace(guess.layout, decimal=mark))
+
+
+def _dates(guess: Guess, zone: str) -> Guess:
     if not {"date", "live_date"} & set(guess.columns):
         return guess
     if guess.dates is not None:
@@ -111,19 +115,26 @@ def _confirmed_dates(guess: Guess, city: _City) -> Guess:
     if guess.dates is not None and guess.dates.rival:
         say(f"  They can also be read as {guess.dates.rival}, with other dates.")
     formats = guess.layout.date_format
-    typed = prompt(
-        "  date format",
-        BETWEEN.join(formats) if guess.dates is not None else None,
-        lambda text: check_formats(text, guess, city.zone),
-    )
+    default = BETWEEN.join(formats) if guess.dates is not None else None
+    typed = prompt("  date format", default, partial(check_formats, guess, zone))
     if typed == formats:
         return guess
     layout = msgspec.structs.replace(guess.layout, date_format=typed)
-    why = {**guess.why, "date_format": "as the analyst stated"}
-    return replace(guess, layout=layout, why=why)
+    return replace(guess, layout=layout, why={**guess.why, "date_format": "as the analyst stated"})
+
+
+def _duplicates(guess: Guess) -> Guess:
+    say(f"  Duplicates: {guess.why['duplicates']}")
+    kept = prompt(
+        "  duplicates: id, row or keep", guess.duplicates, partial(check_duplicates, guess)
+    )
+    if kept == guess.duplicates:
+        return guess
+    return replace(guess, duplicates=kept, why={**guess.why, "duplicates": "the analyst says so"})
 
 
 def confirm_categories(found: Categories, column: str) -> Categories:
+    """Show each category with its type, and take what the analyst says instead."""
     say(f'  Categories of "{printable(column)}" in the first rows:')
     for name, count in found.counts.items():
         say(f"  {count:>8,}  {printable(name):<50}  {found.mapped.get(name, 'left out')}")

@@ -35,7 +35,7 @@ from evalkit.readers.guessing.dates import (
     guess_dates,
     with_clock,
 )
-from evalkit.readers.guessing.headers import normalise, says_utc
+from evalkit.readers.guessing.headers import name_score, normalise, says_utc
 from evalkit.readers.guessing.positions import (
     Bounds,
     Points,
@@ -181,7 +181,7 @@ def guess_source(
     why["duplicates"] = sentence
     if dates:
         why["date_format"] = dates.why
-    doubts += _date_doubts(columns, dates, layout)
+    doubts += _date_doubts(kind, columns, dates, layout)
     return Guess(
         kind=kind,
         sample=sample,
@@ -429,13 +429,24 @@ def _duplicates(
     )
 
 
-def _date_doubts(columns: Mapping[str, str], dates: DateGuess | None, layout: Source) -> list[str]:
+def _date_doubts(
+    kind: Kind, columns: Mapping[str, str], dates: DateGuess | None, layout: Source
+) -> list[str]:
     name = columns.get("date") or columns.get("live_date")
     if name is None:
-        return []
+        undated = (
+            "no column says since when the cameras are there; undated ones are neither treated "
+        )
+        return [f"{undated}nor controls"] if kind == "cameras" else []
     if dates is None:
         return [f'no known date format reads the column "{name}"']
     doubts = []
+    named = name_score("date" if kind == "incidents" else "live_date", name)
+    if named <= 0:
+        other = (
+            "speaks of a report or an entry, not of the deed" if named else "does not say of what"
+        )
+        doubts.append(f'"{name}" holds dates, but its name {other}')
     if dates.rival:
         doubts.append(
             f'the dates of "{name}" can be read as {layout.date_format[0]} and as {dates.rival}: '

@@ -39,7 +39,7 @@ _ENGLISH: Final[dict[str, str]] = {
     "claim_mark": "claim {value}",
     "no_effect": "no effect",
     "simulated_mark": "true effect in the simulation",
-    "between_cities": "Differences between cities: I² {i2}, τ {tau}, Q {q} on {df} df, p {p}",
+    "between_cities": "Differences between cities: I² {i2}, τ {tau}, Q {q} on {df} df, p\u00a0{p}",
     "forest_alt": "Forest plot of {cities}. Pooled change {effect}, {level} interval {interval}.",
     # page
     "language_name": "English",
@@ -64,7 +64,7 @@ _ENGLISH: Final[dict[str, str]] = {
     "explains.",
     "tau_line": "τ = {tau}: the true effects spread around their mean with this standard deviation (log scale). "
     "About two in three cities lie between {low} and {high}.",
-    "q_line": "The test of one effect common to all cities gives Q = {q} on {df} degrees of freedom, p {p}.",
+    "q_line": "The test of one effect common to all cities gives Q = {q} on {df} degrees of freedom, p\u00a0{p}.",
     "no_differences": "This estimate does not tell how much cities differ.",
     "prediction_line": "In a further city like these, expect a change between {low} and {high} ({level} "
     "prediction interval).",
@@ -185,7 +185,7 @@ _SPANISH: Final[dict[str, str]] = {
     "claim_mark": "afirmación {value}",
     "no_effect": "sin efecto",
     "simulated_mark": "efecto verdadero en la simulación",
-    "between_cities": "Diferencias entre ciudades: I² {i2}, τ {tau}, Q {q} con {df} gl, p {p}",
+    "between_cities": "Diferencias entre ciudades: I² {i2}, τ {tau}, Q {q} con {df} gl, p\u00a0{p}",
     "forest_alt": "Gráfico de bosque de {cities}. Cambio conjunto {effect}, intervalo del {level} {interval}.",
     "language_name": "Español",
     "other_languages": "Otros idiomas",
@@ -209,7 +209,7 @@ _SPANISH: Final[dict[str, str]] = {
     "explica el azar.",
     "tau_line": "τ = {tau}: los efectos verdaderos se dispersan en torno a su media con esta desviación típica "
     "(escala logarítmica). Unas dos de cada tres ciudades están entre {low} y {high}.",
-    "q_line": "El contraste de un efecto común a todas las ciudades da Q = {q} con {df} grados de libertad, p {p}.",
+    "q_line": "El contraste de un efecto común a todas las ciudades da Q = {q} con {df} grados de libertad, p\u00a0{p}.",
     "no_differences": "Esta estimación no dice cuánto difieren las ciudades.",
     "prediction_line": "En otra ciudad como estas cabe esperar un cambio entre {low} y {high} (intervalo de "
     "predicción del {level}).",
@@ -330,7 +330,7 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "claim_mark": "afirmação {value}",
     "no_effect": "sem efeito",
     "simulated_mark": "efeito verdadeiro na simulação",
-    "between_cities": "Diferenças entre cidades: I² {i2}, τ {tau}, Q {q} com {df} gl, p {p}",
+    "between_cities": "Diferenças entre cidades: I² {i2}, τ {tau}, Q {q} com {df} gl, p\u00a0{p}",
     "forest_alt": "Gráfico de floresta de {cities}. Mudança conjunta {effect}, intervalo de {level} {interval}.",
     "language_name": "Português",
     "other_languages": "Outros idiomas",
@@ -354,7 +354,7 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "explica.",
     "tau_line": "τ = {tau}: os efeitos verdadeiros espalham-se em torno da média com este desvio padrão (escala "
     "logarítmica). Cerca de duas em cada três cidades ficam entre {low} e {high}.",
-    "q_line": "O teste de um efeito comum a todas as cidades dá Q = {q} com {df} graus de liberdade, p {p}.",
+    "q_line": "O teste de um efeito comum a todas as cidades dá Q = {q} com {df} graus de liberdade, p\u00a0{p}.",
     "no_differences": "Esta estimativa não diz quanto as cidades diferem.",
     "prediction_line": "Em outra cidade como estas, espera-se uma mudança entre {low} e {high} (intervalo de "
     "predição de {level}).",

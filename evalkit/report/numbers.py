@@ -7,6 +7,7 @@ that is null, not a number or infinite is shown as `MISSING`, never as ``nan``.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_language",
     "decimal",
     "interval",
+    "keep_together",
     "p_value",
     "percent",
     "short_percent",
@@ -118,6 +120,14 @@ def interval(
     write = percent if unit else decimal
     low_text, high_text = (write(end, language, digits=digits, signed=True) for end in (low, high))
     return f"[{low_text}{_STYLES[language].between}{high_text}]"
+
+
+def keep_together(sentence: str) -> str:
+    """Plain spaces inside an interval and before a percent sign become no-break spaces."""
+    whole_intervals = re.sub(
+        r"\[[^\]]*\]", lambda found: found.group().replace(" ", GAP), sentence
+    )
+    return whole_intervals.replace(" %", f"{GAP}%")
 
 
 def p_value(value: float | None, language: str = "en", *, relation: bool = False) -> str:

@@ -21,11 +21,13 @@ from evalkit.report.files import write_all
 from evalkit.report.html import Markup, document, element, inline_svg, join, section, table
 from evalkit.report.languages import TABLES, Words, words
 from evalkit.report.numbers import (
+    GAP,
     LANGUAGES,
     MISSING,
     bytes_size,
     decimal,
     interval,
+    keep_together,
     p_value,
     percent,
     short_percent,
@@ -149,7 +151,7 @@ def _verdict(content: Content, said: Words) -> Markup:
     return element(
         "section",
         element("h2", heading),
-        element("p", reason[:1].upper() + reason[1:]) if reason else None,
+        element("p", keep_together(reason[:1].upper() + reason[1:])) if reason else None,
         class_=f"verdict {content.outcome or 'none'}",
     )
 
@@ -195,12 +197,13 @@ def _picture(content: Content, said: Words) -> Markup:
                 aria_label=said("picture_heading"),
             ),
             element("figcaption", said("picture_caption", level=level)),
+            class_="wide",
         ),
     )
 
 
 def _cities(content: Content, said: Words) -> Markup | None:
-    if not content.cities:
+    if len(content.cities) < 2:  # one city is the effect above
         return None
     language = said.language
     truth = content.simulated.cities if content.simulated else {}
@@ -215,8 +218,7 @@ def _cities(content: Content, said: Words) -> Markup | None:
         for row, city in zip(rows, content.cities, strict=True):
             row.append(percent(percent_of(truth.get(city.name)), language))
         foot.append(percent(percent_of(mean), language))
-    several = len(content.cities) > 1
-    return table(said("table_caption"), heads, rows, foot=foot if several else None)
+    return table(said("table_caption"), heads, rows, foot=foot)
 
 
 def _further(content: Content, said: Words) -> Markup | None:
@@ -360,7 +362,7 @@ def _uncertainty(claim: Claimed, said: Words) -> Markup | None:
 def _tests(content: Content, said: Words) -> Markup | None:
     figures, language = content.figures, said.language
     rows = [
-        [said(key), f"p {p_value(figures[key], language, relation=True)}"]
+        [said(key), f"p{GAP}{p_value(figures[key], language, relation=True)}"]
         for key in TESTS
         if key in figures
     ]

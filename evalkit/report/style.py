@@ -33,7 +33,7 @@ body {
 main, header, footer { max-width: 50rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
 footer { padding-top: 2rem; padding-bottom: 3rem; color: var(--muted); font-size: 0.9rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 0.35rem; letter-spacing: -0.01em; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 0.35rem; letter-spacing: -0.01em; text-wrap: balance; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 2.75rem 0 0.6rem; }
 h3 { font-size: 1rem; margin: 1.5rem 0 0.4rem; }
 p, ul, dl { margin: 0.6rem 0; }
@@ -59,6 +59,7 @@ a { color: var(--blue); }
 .effect strong { font-size: 2.6rem; line-height: 1.1; letter-spacing: -0.02em; color: var(--deep); }
 .effect span { flex: 1 1 18rem; }
 figure { margin: 0.8rem 0; }
+@media screen and (min-width: 62rem) { figure.wide { margin-left: -4rem; margin-right: -4rem; } figure.wide figcaption { margin-left: 4rem; margin-right: 4rem; } }
 figcaption { color: var(--muted); font-size: 0.9rem; margin-top: 0.3rem; }
 .picture { overflow-x: auto; }
 .picture:focus-visible, .scroll:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }

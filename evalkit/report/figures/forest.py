@@ -10,7 +10,6 @@ Source
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from evalkit.report.content import Content, Effect, percent_of, read_result
 from evalkit.report.figures import canvas
 from evalkit.report.languages import Words, words
-from evalkit.report.numbers import GAP, MISSING, decimal, interval, p_value, percent, short_percent
+from evalkit.report.numbers import (
+    MISSING,
+    decimal,
+    interval,
+    keep_together,
+    p_value,
+    percent,
+    short_percent,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,15 +161,16 @@ def level_text(level: float, language: str) -> str:
 
 
 def draw_forest(content: Content, said: Words, *, headline: bool = True) -> Figure:
-    """The figure itself; ``headline = False`` leaves out the verdict, for a page that says it already."""
+    """The figure itself; ``headline = False`` leaves out what a page says beside it: verdict and differences."""
     rows = _rows(content, said)
     width = canvas.README_WIDTH
     head = _headline(content, said, width - 2 * MARGIN) if headline else []
     layout = _layout(rows, content, said, width)
     gaps = _gaps(rows)
     body = len(rows) * layout.row + sum(gaps) + 0.1
-    top = 0.14 + sum(step for *_, step in head) + (0.08 if head else 0.0)
-    columns, foot = 0.42, 0.78 + (0.24 if _differences(content, said) else 0.0)
+    differences = _differences(content, said) if headline else ""
+    top = 0.22 + sum(step for *_, step in head) if head else 0.0
+    columns, foot = 0.42, 0.55 + (0.47 if differences else 0.0)
     height = top + columns + body + foot
     figure = canvas.new_figure(width, height)
 
@@ -181,7 +189,7 @@ def draw_forest(content: Content, said: Words, *, headline: bool = True) -> Figu
         _columns(figure, row, said, layout, foot + place)
         _mark(axes, row, place, limits, rows)
     _axis(axes, said, limits, layout)
-    _footer(figure, content, said, rows, layout)
+    _footer(figure, differences, said, rows, layout, foot)
     return figure
 
 
@@ -219,7 +227,7 @@ def _headline(
         opening = content.headline or said(content.outcome)
         colour = OUTCOME_COLOURS[content.outcome]
         lines.append((opening, {"size": HEADLINE + 2, "weight": "bold", "color": colour}, 0.2))
-        broken = canvas.wrap(_glued(_capital(content.reason)), width, TEXT + 0.5, lines=4)
+        broken = canvas.wrap(keep_together(_capital(content.reason)), width, TEXT + 0.5, lines=4)
         for number, line in enumerate(broken):
             lines.append((line, {"size": TEXT + 0.5}, 0.2 if number else 0.27))
         small = canvas.wrap(f"{content.title} · {cities}", width, SMALL, lines=1)[0]
@@ -233,12 +241,6 @@ def _headline(
 
 def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
-
-
-def _glued(sentence: str) -> str:
-    """Keep numbers with their unit, and intervals whole, when lines are broken."""
-    whole = re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", GAP), sentence)
-    return whole.replace(" %", f"{GAP}%")
 
 
 def _layout(rows: Sequence[_Row], content: Content, said: Words, width: float) -> _Layout:
@@ -515,11 +517,15 @@ def _axis(axes: Axes, said: Words, limits: tuple[float, float], layout: _Layout)
 
 
 def _footer(
-    figure: Figure, content: Content, said: Words, rows: Sequence[_Row], layout: _Layout
+    figure: Figure,
+    differences: str,
+    said: Words,
+    rows: Sequence[_Row],
+    layout: _Layout,
+    foot: float,
 ) -> None:
     """What the axis means, the key of the simulation's marks, and how much cities differ."""
-    differences = _differences(content, said)
-    y = 0.36 + (0.24 if differences else 0.0)
+    y = foot - 0.42
     middle = layout.plot_left + layout.plot_width / 2
     style: dict[str, Any] = {"size": SMALL, "color": canvas.MUTED}
     fewer, more = f"← {said('fewer')}", f"{said('more')} →"
