@@ -7,6 +7,7 @@ out, as a site file may lie where more people look than at the data.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ WIDTH: Final = 98
 LISTED: Final = 80
 """Categories without a type that are written down; more are noise."""
 
+_COMMAND: Final = re.compile("`[^`]*`")
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 _ROLE_WORDS: Final = {
@@ -288,14 +290,17 @@ def _policy() -> Iterator[str]:
 
 
 def _comment(text: str, first: str = "# ", rest: str = "# ") -> list[str]:
-    return textwrap.wrap(
-        printable(text),
+    # A command in backticks stays on one line, so that it can be copied.
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), printable(text))
+    lines = textwrap.wrap(
+        whole,
         WIDTH,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _list(values: Sequence[str]) -> str:

@@ -35,8 +35,11 @@ class Diagnostics:
         by_month: month (first day), role, incidents.
         cohorts: go_live (first day of the period, null without one), role, units, incidents.
         series: period, treated_mean, control_mean: incidents per used unit-period.
-        event_time: event_time, units, treated_mean, and control_mean of the same calendar periods,
-            weighted by the treated units that stand in them.
+        event_time: event_time, units, treated_mean, control_mean of the same calendar periods weighted by
+            the treated units that stand in them, and expected_mean: what the treated units would have had
+            if each had moved with the controls from its own level before go-live. Comparing with the last
+            compares every unit with itself; early and late event times hold different units, so that their
+            plain means differ without any effect.
         zones: role, units, incidents, share of all incidents in units.
         notes: plain sentences.
     """
@@ -131,20 +134,26 @@ def _event_time(panel: Panel, totals: NDArray[np.int64]) -> pl.DataFrame:
     event = np.arange(panel.n_periods) - panel.first_live[treated, None]
     control = np.broadcast_to(_means(panel, totals, Role.CONTROL), event.shape)
     used = panel.exposure[treated] > 0
+    before = used & (event < 0)
+    level = np.where(before, totals[treated], 0).sum(axis=1)
+    reference = np.where(before, control, 0.0).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = (level / reference)[:, None] * control
     return (
         pl.DataFrame(
             {
                 "event_time": event[used],
                 "treated_mean": totals[treated][used].astype(np.float64),
                 "control_mean": control[used],
+                "expected_mean": np.where(np.isfinite(expected), expected, np.nan)[used],
             }
         )
-        .with_columns(pl.col("control_mean").fill_nan(None))
+        .with_columns(pl.col("control_mean", "expected_mean").fill_nan(None))
         .group_by("event_time")
         .agg(
             pl.len().alias("units").cast(pl.Int64),
             pl.col("treated_mean").mean(),
-            pl.col("control_mean").mean(),
+            pl.col("control_mean", "expected_mean").mean(),
         )
         .sort("event_time")
     )

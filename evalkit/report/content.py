@@ -18,6 +18,12 @@ __all__ = ["Claimed", "Content", "Effect", "Simulated", "percent_of", "read_resu
 
 Outcome = Literal["supported", "contradicted", "undecided"]
 
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "undecided": "undecided",
+}
+
 LONGEST_OUTCOME: Final = 60
 """Characters before the first colon of a reason that are still taken for its opening word or two."""
 
@@ -79,6 +85,7 @@ class Content:
         claim, outcome, simulated: None where the result has none.
         headline, reason: the verdict's opening words, and the rest of its sentence; empty without a verdict.
         figures: numbers behind the verdict; only those that are known.
+        placebo: cities whose cameras enforce traffic, where no effect on crime is expected.
     """
 
     version: str
@@ -100,6 +107,7 @@ class Content:
     reason: str
     figures: Mapping[str, float]
     simulated: Simulated | None
+    placebo: tuple[str, ...]
 
 
 def read_result(result: Mapping[str, Any], language: str) -> Content:
@@ -149,6 +157,7 @@ def _read(result: Mapping[str, Any], language: str) -> Content:
         reason=reason,
         figures=_known((result.get("verdict") or {}).get("figures") or {}),
         simulated=_simulated(result.get("truth")),
+        placebo=tuple(map(str, result.get("placebo") or ())),
     )
 
 
@@ -192,12 +201,7 @@ def _claim(claim: Mapping[str, Any] | None) -> Claimed | None:
 def _outcome(verdict: Mapping[str, Any] | None) -> Outcome | None:
     if verdict is None:
         return None
-    found: Outcome
-    match verdict["outcome"]:
-        case "supported" | "contradicted" | "undecided" as found:
-            return found
-        case _:
-            raise ValueError
+    return _OUTCOMES[verdict["outcome"]]
 
 
 def _sentence(verdict: Mapping[str, Any] | None, language: str) -> tuple[str, str]:

@@ -23,6 +23,9 @@ _ENGLISH: Final[dict[str, str]] = {
     "supported": "Supported",
     "contradicted": "Contradicted",
     "undecided": "Undecided",
+    "placebo_heading": "A placebo",
+    "placebo_line": "The cameras of {cities} enforce traffic and do not watch people. An effect there speaks against "
+    "the design; none is no evidence on the claim.",
     "no_verdict": "No claim was tested",
     "no_verdict_reason": "The study estimates an effect and names no claim to hold it against.",
     # effects
@@ -170,6 +173,9 @@ _SPANISH: Final[dict[str, str]] = {
     "supported": "Respaldada",
     "contradicted": "Contradicha",
     "undecided": "Sin decidir",
+    "placebo_heading": "Un placebo",
+    "placebo_line": "Las cámaras de {cities} controlan el tráfico y no vigilan a personas. Un efecto allí habla en "
+    "contra del diseño; su ausencia no dice nada sobre la afirmación.",
     "no_verdict": "No se contrastó ninguna afirmación",
     "no_verdict_reason": "El estudio estima un efecto y no nombra ninguna afirmación con la que contrastarlo.",
     "city": "Ciudad",
@@ -209,7 +215,8 @@ _SPANISH: Final[dict[str, str]] = {
     "explica el azar.",
     "tau_line": "τ = {tau}: los efectos verdaderos se dispersan en torno a su media con esta desviación típica "
     "(escala logarítmica). Unas dos de cada tres ciudades están entre {low} y {high}.",
-    "q_line": "El contraste de un efecto común a todas las ciudades da Q = {q} con {df} grados de libertad, p\u00a0{p}.",
+    "q_line": "El contraste de un efecto común a todas las ciudades da Q = {q} con {df} grados de libertad, "
+    "p\u00a0{p}.",
     "no_differences": "Esta estimación no dice cuánto difieren las ciudades.",
     "prediction_line": "En otra ciudad como estas cabe esperar un cambio entre {low} y {high} (intervalo de "
     "predicción del {level}).",
@@ -315,6 +322,9 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "supported": "Apoiada",
     "contradicted": "Contrariada",
     "undecided": "Sem decisão",
+    "placebo_heading": "Um placebo",
+    "placebo_line": "As câmeras de {cities} fiscalizam o trânsito e não vigiam pessoas. Um efeito ali fala contra o "
+    "desenho; sua ausência nada diz sobre a afirmação.",
     "no_verdict": "Nenhuma afirmação foi testada",
     "no_verdict_reason": "O estudo estima um efeito e não indica nenhuma afirmação com que o confrontar.",
     "city": "Cidade",

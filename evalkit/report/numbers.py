@@ -79,12 +79,9 @@ def decimal(
     if value is None or not math.isfinite(value):
         return MISSING
     text = f"{abs(value):,.{digits}f}"
-    if float(text.replace(",", "")) == 0:
-        sign = ""
-    else:
-        sign = MINUS if value < 0 else "+" * signed
-    swapped = text.translate(str.maketrans({",": style.thousands, ".": style.decimal}))
-    return sign + swapped
+    if float(text.replace(",", "")) != 0:
+        text = (MINUS if value < 0 else "+" * signed) + text
+    return text.translate({ord(","): style.thousands, ord("."): style.decimal})
 
 
 def whole(value: float | None, language: str = "en") -> str:
@@ -124,9 +121,7 @@ def interval(
 
 def keep_together(sentence: str) -> str:
     """Plain spaces inside an interval and before a percent sign become no-break spaces."""
-    whole_intervals = re.sub(
-        r"\[[^\]]*\]", lambda found: found.group().replace(" ", GAP), sentence
-    )
+    whole_intervals = re.sub(r"\[[^\]]*\]", lambda found: found.group().replace(" ", GAP), sentence)
     return whole_intervals.replace(" %", f"{GAP}%")
 
 

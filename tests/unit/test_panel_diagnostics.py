@@ -57,6 +57,8 @@ def test_event_time() -> None:
     assert table["units"].to_list() == [1, 2, 2, 2, 1]
     assert table["treated_mean"].to_list() == [8.0, 6.0, 7.0, 2.0, 2.0]
     assert table["control_mean"].to_list() == [2.0, 2.5, 3.0, 3.5, 4.0]
+    # unit 0 stands at 10 / 5 = 2 times the controls before go-live, unit 1 at 24 / 8 = 3 times
+    assert table["expected_mean"].to_list() == [6.0, 6.5, 7.5, 9.0, 8.0]
 
 
 def test_event_time_leaves_out_cells_that_are_not_used() -> None:

@@ -239,6 +239,14 @@ def test_a_file_without_a_header_is_not_quoted(tmp_path: Path) -> None:
     assert "SECRET" not in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_open_quote_in_the_header_quotes_no_row(tmp_path: Path, end: str) -> None:
+    with pytest.raises(FileReadError) as caught:
+        read(tmp_path, end.join(['"a,b', "1,SECRET", '2,x"', ""]), "a")
+    assert "a column name runs over several lines" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("data", ["a,b", "a,b\n", "a,b\n\n\n", "a,b\n  \n"])
 def test_a_header_alone(tmp_path: Path, data: str) -> None:
     with pytest.raises(FileReadError, match="a header and no row"):

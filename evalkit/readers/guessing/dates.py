@@ -231,7 +231,8 @@ def _settled(
     if other is None or not _differ(best, other):
         return _Settled(best)
     if _only(best, other):
-        why = f"{_order(best.form)}: numbers above 12 stand only where the day then is"
+        place = "first" if _order(best.form) == "day first" else "second"
+        why = f"{_order(best.form)}, as numbers above 12 stand in the {place} place only"
         if _only(other, best) < FURTHER:
             return _Settled(best, why=why)
         why = f"mostly {_order(best.form)}, but some values read only the other way: both are mixed"

@@ -106,7 +106,16 @@ def _check_separator(separator: str, where: str) -> None:
 
 
 def _check_names(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
-    if not set(wanted) <= set(names) and any(VALUE_LIKE.fullmatch(name) for name in names):
+    absent = not set(wanted) <= set(names)
+    if absent and any("\n" in name or "\r" in name for name in names):
+        # Not listed either: what lies between the quotation marks may be rows.
+        raise FileReadError(
+            "a column name runs over several lines",
+            where=where,
+            limit="a header on one line, whose quotation marks close",
+            way_out="mend the first line of the file",
+        )
+    if absent and any(VALUE_LIKE.fullmatch(name) for name in names):
         # The names are not listed: they are probably the values of the first row.
         raise FileReadError(
             "the first record seems to hold data, not column names",

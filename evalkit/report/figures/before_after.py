@@ -4,8 +4,8 @@ A picture, not an estimate: it shows whether the two groups moved alike before, 
 whether cameras were put where crime was high. It stays in the city.
 
 Vocabulary
-    index    treated mean over control mean in the same calendar periods, 100 for all periods before go-live
-             taken together.
+    index    incidents of treated units over what they would have had if each had moved with the controls from
+             its own level before go-live; 100 for all periods before go-live taken together.
     go-live  event time 0; it is partly before and partly after, so it belongs to neither.
 """
 
@@ -101,22 +101,22 @@ def before_after(
 
 def event_index(event_time: pl.DataFrame) -> Index | None:
     """The index, from the table of `Diagnostics.event_time`; None without controls or without a before."""
-    rows = event_time.drop_nulls(["treated_mean", "control_mean"]).filter(
-        pl.col("control_mean") > 0
+    rows = event_time.drop_nulls(["treated_mean", "expected_mean"]).filter(
+        pl.col("expected_mean") > 0
     )
     event = rows["event_time"].to_numpy().astype(np.int64)
     units = rows["units"].to_numpy().astype(np.float64)
-    treated, control = rows["treated_mean"].to_numpy(), rows["control_mean"].to_numpy()
+    treated, expected = rows["treated_mean"].to_numpy(), rows["expected_mean"].to_numpy()
 
     def ratio(mask: NDArray[np.bool_]) -> float:
         weight = units[mask]
-        below = float(weight @ control[mask])
+        below = float(weight @ expected[mask])
         return float(weight @ treated[mask]) / below if below > 0 else float("nan")
 
     before = ratio(event < 0)
     if not before > 0:  # NaN as well
         return None
-    return Index(event, 100 * treated / control / before, units, 100 * ratio(event > 0) / before)
+    return Index(event, 100 * treated / expected / before, units, 100 * ratio(event > 0) / before)
 
 
 def _panel_title(figure: Figure, y: float, text: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -128,14 +128,14 @@ def new_figure(width: float, height: float) -> Figure:
 def written(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     """Write on a figure, ``x`` and ``y`` in inches from its lower left corner. No mark-up is interpreted."""
     width, height = figure.get_size_inches()
-    style = {"size": 9.5, "color": INK, "va": "center_baseline"} | style
-    figure.text(x / width, y / height, text, family=FAMILY, parse_math=False, **style)
+    defaults: dict[str, Any] = {"size": 9.5, "color": INK, "va": "center_baseline"}
+    figure.text(x / width, y / height, text, family=FAMILY, parse_math=False, **(defaults | style))
 
 
 def write(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
     """Write on axes, ``x`` and ``y`` in data units unless ``transform`` says otherwise."""
-    style = {"size": 9.0, "color": INK, "va": "center_baseline"} | style
-    axes.text(x, y, text, family=FAMILY, parse_math=False, **style)
+    defaults: dict[str, Any] = {"size": 9.0, "color": INK, "va": "center_baseline"}
+    axes.text(x, y, text, family=FAMILY, parse_math=False, **(defaults | style))
 
 
 def bare_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -250,10 +250,11 @@ def _svg_settings() -> Iterator[None]:
     """The settings of `SVG_SETTINGS`, for one thread at a time, put back afterwards."""
     import matplotlib
 
+    table: MutableMapping[Any, Any] = matplotlib.rcParams
     with _settings:
-        before = {name: matplotlib.rcParams[name] for name in SVG_SETTINGS}
-        matplotlib.rcParams.update(SVG_SETTINGS)
+        before = {name: table[name] for name in SVG_SETTINGS}
+        table.update(SVG_SETTINGS)
         try:
             yield
         finally:
-            matplotlib.rcParams.update(before)
+            table.update(before)

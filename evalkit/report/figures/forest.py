@@ -9,6 +9,7 @@ Source
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ TICK_SPACE: Final = 0.52
 """Inches between labels."""
 
 Kind = Literal["city", "pooled", "prediction"]
+_Line = tuple[str, dict[str, Any], float]
+"""Text, style, and the height it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +220,10 @@ def _rows(content: Content, said: Words) -> list[_Row]:
     return rows
 
 
-def _headline(
-    content: Content, said: Words, width: float
-) -> list[tuple[str, dict[str, Any], float]]:
+def _headline(content: Content, said: Words, width: float) -> list[_Line]:
     """Lines above the plot: text, style, and the height each takes."""
     cities = said.count("cities", len(content.contributors) or len(content.cities))
-    lines: list[tuple[str, dict[str, Any], float]] = []
+    lines: list[_Line] = []
     if content.outcome is not None:
         opening = content.headline or said(content.outcome)
         colour = OUTCOME_COLOURS[content.outcome]
@@ -230,13 +231,24 @@ def _headline(
         broken = canvas.wrap(keep_together(_capital(content.reason)), width, TEXT + 0.5, lines=4)
         for number, line in enumerate(broken):
             lines.append((line, {"size": TEXT + 0.5}, 0.2 if number else 0.27))
+        lines += _placebo(content, said, width)
         small = canvas.wrap(f"{content.title} · {cities}", width, SMALL, lines=1)[0]
         lines.append((small, {"size": SMALL, "color": canvas.MUTED}, 0.23))
         return [line for line in lines if line[0]]
-    for line in canvas.wrap(content.title, width, HEADLINE, lines=2, bold=True):
-        lines.append((line, {"size": HEADLINE, "weight": "bold"}, 0.25))
+    broken = canvas.wrap(content.title, width, HEADLINE, lines=2, bold=True)
+    lines += [(line, {"size": HEADLINE, "weight": "bold"}, 0.25) for line in broken]
+    lines += _placebo(content, said, width)
     lines.append((cities, {"size": SMALL, "color": canvas.MUTED}, 0.2))
     return lines
+
+
+def _placebo(content: Content, said: Words, width: float) -> list[_Line]:
+    """A picture is passed on without its page, so it says itself what its verdict does not mean."""
+    if not content.placebo:
+        return []
+    text = f"{said('placebo_heading')}. {said('placebo_line', cities=', '.join(content.placebo))}"
+    broken = canvas.wrap(text, width, SMALL, lines=3)
+    return [(line, {"size": SMALL, "color": canvas.VIOLET}, 0.2) for line in broken]
 
 
 def _capital(sentence: str) -> str:
@@ -249,7 +261,11 @@ def _layout(rows: Sequence[_Row], content: Content, said: Words, width: float) -
         + [canvas.text_width(said("city"), SMALL, bold=True)]
     )
     weights = sum(row.effect.weight is not None for row in rows if row.kind == "city") > 1
-    weight_width = canvas.text_width(said("weight"), SMALL, bold=True) + GUTTER if weights else 0.0
+    weight_width = GUTTER + max(
+        canvas.text_width(said("weight"), SMALL, bold=True),
+        *(canvas.text_width(_weight(row, said), TEXT) for row in rows),
+    )
+    weight_width = weight_width if weights else 0.0
     head = said("change_heading", level=level_text(content.level, said.language))
     change_width = max(
         canvas.text_width(head, SMALL, bold=True),
@@ -379,11 +395,15 @@ def _columns(figure: Figure, row: _Row, said: Words, layout: _Layout, y: float) 
     canvas.written(figure, MARGIN, y, label, **style)
     canvas.written(figure, layout.change_right, y, _change(row, said), ha="right", **style)
     if layout.weights and row.kind == "city":
-        weight = row.effect.weight
-        text = percent(None if weight is None else 100 * weight, said.language, signed=False)
+        text = _weight(row, said)
         canvas.written(
             figure, layout.weight_right, y, text, ha="right", size=TEXT, color=canvas.MUTED
         )
+
+
+def _weight(row: _Row, said: Words) -> str:
+    weight = row.effect.weight
+    return percent(None if weight is None else 100 * weight, said.language, signed=False)
 
 
 def _change(row: _Row, said: Words) -> str:
@@ -483,7 +503,7 @@ def percent_ticks(low: float, high: float, inches: float) -> list[int]:
 
     def fits(ticks: Sequence[int]) -> bool:
         places = [math.log1p(tick / 100) * scale for tick in ticks]
-        return all(b - a >= TICK_SPACE for a, b in zip(places, places[1:], strict=False))
+        return all(b - a >= TICK_SPACE for a, b in itertools.pairwise(places))
 
     inside = (math.ceil(100 * math.expm1(low)), math.floor(100 * math.expm1(high)))
     for step in TICK_STEPS:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -189,7 +189,7 @@ def _layer(axes: Axes, units: pl.DataFrame, role: str, shape: _Shape, inches: fl
     colours = _date_colours(units) if role == "treated" else [face]
     if size is None or size * inches * 72 < LEAST:
         size = POINT / 72 / inches if size is None else LEAST / 72 / inches
-    style = {
+    style: dict[str, Any] = {
         "facecolors": colours,
         "edgecolors": edge,
         "linewidths": 0.3 if role == "treated" else 0.9,
@@ -325,7 +325,8 @@ def draw_scale_bar(
 
     Args:
         figure: the figure.
-        left, top: upper left corner of the bar in inches.
+        left: edge of the bar in inches.
+        top: the same, upwards.
         inches: per metre on the ground.
         width: of the map in inches.
         language: of the unit's number.

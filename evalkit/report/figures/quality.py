@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -265,7 +265,12 @@ def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> N
     axes.bar(places, heights, width=0.74, color=canvas.BLUE, linewidth=0)
     empty = places[heights == 0]
     if len(empty):
-        style = {"linestyle": "none", "marker": "v", "color": canvas.ORANGE, "markeredgewidth": 0}
+        style: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": "v",
+            "color": canvas.ORANGE,
+            "markeredgewidth": 0,
+        }
         axes.plot(empty, np.full(len(empty), 0.05 * top), markersize=5.5, **style)
         text = said("no_incident_month")
         right = canvas.README_WIDTH - MARGIN
@@ -284,7 +289,7 @@ def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> N
 def _step(top: float) -> int:
     """Round steps that give two to five of them."""
     least = max(int(np.ceil(top / 5)), 1)
-    power = 10 ** (len(str(least)) - 1)
+    power = int(10 ** (len(str(least)) - 1))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least)
 
 
