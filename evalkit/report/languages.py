@@ -67,6 +67,8 @@ _ENGLISH: Final[dict[str, str]] = {
     "explains.",
     "tau_line": "τ = {tau}: the true effects spread around their mean with this standard deviation (log scale). "
     "About two in three cities lie between {low} and {high}.",
+    "tau_zero": "τ = 0: no spread of the true effects is found beyond what chance explains. With few cities that is "
+    "weak evidence that there is none.",
     "q_line": "The test of one effect common to all cities gives Q = {q} on {df} degrees of freedom, p\u00a0{p}.",
     "no_differences": "This estimate does not tell how much cities differ.",
     "prediction_line": "In a further city like these, expect a change between {low} and {high} ({level} "
@@ -215,6 +217,8 @@ _SPANISH: Final[dict[str, str]] = {
     "explica el azar.",
     "tau_line": "τ = {tau}: los efectos verdaderos se dispersan en torno a su media con esta desviación típica "
     "(escala logarítmica). Unas dos de cada tres ciudades están entre {low} y {high}.",
+    "tau_zero": "τ = 0: no se halla dispersión de los efectos verdaderos más allá de lo que explica el azar. Con "
+    "pocas ciudades, eso es un indicio débil de que no la haya.",
     "q_line": "El contraste de un efecto común a todas las ciudades da Q = {q} con {df} grados de libertad, "
     "p\u00a0{p}.",
     "no_differences": "Esta estimación no dice cuánto difieren las ciudades.",
@@ -364,6 +368,8 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "explica.",
     "tau_line": "τ = {tau}: os efeitos verdadeiros espalham-se em torno da média com este desvio padrão (escala "
     "logarítmica). Cerca de duas em cada três cidades ficam entre {low} e {high}.",
+    "tau_zero": "τ = 0: não se encontra dispersão dos efeitos verdadeiros além do que o acaso explica. Com poucas "
+    "cidades, isso é um indício fraco de que não haja.",
     "q_line": "O teste de um efeito comum a todas as cidades dá Q = {q} com {df} graus de liberdade, p\u00a0{p}.",
     "no_differences": "Esta estimativa não diz quanto as cidades diferem.",
     "prediction_line": "Em outra cidade como estas, espera-se uma mudança entre {low} e {high} (intervalo de "

@@ -258,11 +258,8 @@ def _heterogeneity(content: Content, said: Words) -> list[str]:
         sentences.append(
             said("i2_line", i2=percent(details["i2"], language, digits=0, signed=False))
         )
-    if "tau2" in details and content.pooled.effect is not None:
-        tau, mean = math.sqrt(max(details["tau2"], 0.0)), content.pooled.effect
-        low, high = (percent(percent_of(mean + side * tau), language) for side in (-1, 1))
-        text = decimal(tau, language, digits=3)
-        sentences.append(said("tau_line", tau=text, low=low, high=high))
+    if "tau2" in details:
+        sentences += _spread(math.sqrt(max(details["tau2"], 0.0)), content.pooled.effect, said)
     if {"q", "q_df", "q_p_value"} <= set(details):
         sentences.append(
             said(
@@ -273,6 +270,17 @@ def _heterogeneity(content: Content, said: Words) -> list[str]:
             )
         )
     return sentences
+
+
+def _spread(tau: float, mean: float | None, said: Words) -> list[str]:
+    """What τ means for cities; a τ that prints as zero has no range."""
+    language = said.language
+    if tau < 0.0005:  # three decimals are shown
+        return [said("tau_zero")]
+    if mean is None:
+        return []
+    low, high = (percent(percent_of(mean + side * tau), language) for side in (-1, 1))
+    return [said("tau_line", tau=decimal(tau, language, digits=3), low=low, high=high)]
 
 
 def _prediction(content: Content, said: Words) -> str:

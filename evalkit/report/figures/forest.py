@@ -248,7 +248,8 @@ def _placebo(content: Content, said: Words, width: float) -> list[_Line]:
         return []
     text = f"{said('placebo_heading')}. {said('placebo_line', cities=', '.join(content.placebo))}"
     broken = canvas.wrap(text, width, SMALL, lines=3)
-    return [(line, {"size": SMALL, "color": canvas.VIOLET}, 0.2) for line in broken]
+    style: dict[str, Any] = {"size": SMALL, "color": canvas.VIOLET}
+    return [(line, style, 0.18 if number else 0.25) for number, line in enumerate(broken)]
 
 
 def _capital(sentence: str) -> str:
