@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "build_panels", "print_result", "run_study"]
 
+LABELS: Final = {
+    "run": "Run",
+    "result": "Result",
+    "mlflow": "MLflow",
+    "picture": "Picture",
+    "report": "Report",
+}
+"""What is called what in ``result["files"]``, and how it is printed."""
+
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 
@@ -175,7 +184,7 @@ def print_result(result: Mapping[str, Any]) -> None:
     for note in estimate["notes"]:
         say(f"Note:     {note}")
     for label, path in result["files"].items():
-        say(f"{label.capitalize() + ':':<10}{path}")
+        say(f"{LABELS[label] + ':':<10}{path}")
 
 
 def _build_one(bench: Bench, study: Study, step: Step) -> None:
@@ -204,7 +213,7 @@ def _track(
 
 
 def _assemble(plan: Plan, run: RunFolder, found: Estimate) -> dict[str, Any]:
-    files: dict[str, str] = {"run": _shown(run.path)}
+    files: dict[str, str] = {"run": _shown(run.path), "result": _shown(run.path / "result.json")}
     if plan.tracking:
         files["mlflow"] = _shown(plan.root / "mlflow.db")
     kinds = run.read("roster.json")["cameras"]

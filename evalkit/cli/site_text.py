@@ -145,8 +145,9 @@ def _top(city: Described) -> Iterator[str]:
     )
     yield from _comment(
         f"Written by `evalkit site init` after a look at the first {MAX_ROWS:,} rows of each file. "
-        f"{confirmed} `evalkit site check --site` with this file then accounts for every row."
+        "`evalkit site check --site` with this file accounts for every row."
     )
+    yield from _comment(confirmed)
     yield from _comment("This file stays in the city: no command sends it anywhere.")
     doubts = [*city.doubts, *city.incidents.doubts, *city.cameras.doubts]
     if doubts:

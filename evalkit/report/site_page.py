@@ -63,7 +63,7 @@ def _body(check: Mapping[str, Any], pictures: Sequence[Path], said: Words) -> tu
     title = said("data_title", title=str(check.get("title") or check["site"]))
     descriptions = check.get("descriptions") or {}
     parts = [
-        _source(check[name], said(f"{name}_heading"), descriptions, said)
+        _source(check[name], name, descriptions, said)
         for name in ("incidents", "cameras")
         if check.get(name) is not None
     ]
@@ -78,14 +78,22 @@ def _body(check: Mapping[str, Any], pictures: Sequence[Path], said: Words) -> tu
 
 
 def _source(
-    source: Mapping[str, Any], heading: str, descriptions: Mapping[str, str], said: Words
+    source: Mapping[str, Any], name: str, descriptions: Mapping[str, str], said: Words
 ) -> Markup:
+    heading = said(f"{name}_heading")
+    # A month without an incident is a gap in the data; one without a new camera is a month like others.
+    months = _months(
+        source.get("by_month") or (),
+        said(f"{name}_by_month"),
+        said,
+        gaps=name == "incidents",
+    )
     return section(
         heading,
         _sums(source, said),
         element("p", _dates(source, said), class_="quiet"),
         _rejected(source, heading, descriptions, said),
-        _months(source.get("by_month") or (), heading, said),
+        months,
         _notes(source.get("notes") or (), said),
     )
 
@@ -129,7 +137,9 @@ def _rejected(
     return table(said("rejected_caption", what=heading), heads, rows, text_columns=2)
 
 
-def _months(by_month: Sequence[Sequence[Any]], heading: str, said: Words) -> Markup | None:
+def _months(
+    by_month: Sequence[Sequence[Any]], caption: str, said: Words, *, gaps: bool
+) -> Markup | None:
     """Years down, months across: a month without rows, or with half of them, is easily seen."""
     counts = {_month(month): int(number) for month, number in by_month}
     if not counts:
@@ -139,14 +149,16 @@ def _months(by_month: Sequence[Sequence[Any]], heading: str, said: Words) -> Mar
         [
             str(year),
             *(
-                _cell(counts.get((year, month), 0), said) if first <= (year, month) <= last else ""
+                _cell(counts.get((year, month), 0), said, gaps=gaps)
+                if first <= (year, month) <= last
+                else ""
                 for month in MONTHS
             ),
         ]
         for year in range(first[0], last[0] + 1)
     ]
     heads = [said("year"), *(f"{month:02d}" for month in MONTHS)]
-    return table(said("month_caption", what=heading), heads, rows)
+    return table(caption, heads, rows)
 
 
 def _month(month: Any) -> tuple[int, int]:
@@ -157,10 +169,12 @@ def _month(month: Any) -> tuple[int, int]:
     return int(year), int(number)
 
 
-def _cell(number: int, said: Words) -> Markup | str:
-    """Zero stands out."""
+def _cell(number: int, said: Words, *, gaps: bool) -> Markup | str:
+    """Zero stands out where it is a gap, and is left empty elsewhere."""
     text = whole(number, said.language)
-    return text if number else element("strong", text, class_="empty")
+    if number:
+        return text
+    return element("strong", text, class_="empty") if gaps else ""
 
 
 def _notes(notes: Sequence[str], said: Words) -> Markup | None:

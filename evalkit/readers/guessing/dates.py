@@ -155,9 +155,7 @@ def guess_dates(
     probe = _spread(present)
     if not probe:
         return None
-    forms = [form for form in FORMATS if _fits(form, probe)]
-    if epochs:
-        forms += [form for form, digits in _EPOCHS.items() if _matches(digits, probe)]
+    forms = _candidates(probe, epochs=epochs)
     tried = [_try(present, form) for form in forms]
     fitting = [one for one in tried if one.share >= READABLE and not _impossible(one)]
     if not fitting:
@@ -171,7 +169,10 @@ def guess_clock(values: pl.Series) -> str:
     present = values.drop_nulls()
     probe = _spread(present)
     for clock in _CLOCKS:
-        if _fits(clock, probe) and _try("2000-01-01 " + present, f"%Y-%m-%d {clock}").share >= 0.9:
+        if (
+            _hits(_shape(clock), probe)
+            and _try("2000-01-01 " + present, f"%Y-%m-%d {clock}").share >= 0.9
+        ):
             return clock
     return ""
 
@@ -194,13 +195,18 @@ def _spread(present: pl.Series) -> list[str]:
     return distinct.gather_every(max(len(distinct) // PROBE, 1)).to_list()[: 2 * PROBE]
 
 
-def _fits(form: str, probe: Sequence[str]) -> bool:
-    return _matches(_ISO if form == "iso" else _shape(form), probe)
+def _candidates(probe: Sequence[str], *, epochs: bool) -> list[str]:
+    """Formats of whose shape some values are; none if no shape is common."""
+    shapes = {form: _ISO if form == "iso" else _shape(form) for form in FORMATS}
+    hits = {form: _hits(shape, probe) for form, shape in shapes.items()}
+    if epochs:
+        hits |= {form: _hits(digits, probe) for form, digits in _EPOCHS.items()}
+    common = max(hits.values()) >= READABLE / 2 * len(probe)
+    return [form for form, count in hits.items() if count] if common else []
 
 
-def _matches(shape: re.Pattern[str], probe: Sequence[str]) -> bool:
-    hits = sum(bool(shape.fullmatch(value)) for value in probe)
-    return bool(probe) and hits >= READABLE / 2 * len(probe)
+def _hits(shape: re.Pattern[str], probe: Sequence[str]) -> int:
+    return sum(bool(shape.fullmatch(value)) for value in probe)
 
 
 @cache

@@ -47,6 +47,10 @@ SUPPORTED: Final = 0.25
 """Share of the treated units that must be observed at an event time for it to stretch the vertical axis."""
 
 
+BEYOND: Final = 22.0
+"""Area in square points of the mark for a value beyond the axis."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Index:
     """The index by event time; E event times.
@@ -204,16 +208,23 @@ def _event(figure: Figure, bottom: float, index: Index, said: Words) -> None:
     axes.set_ylim(low, high)
     axes.axvspan(-0.5, 0.5, color=canvas.FAINT, linewidth=0, zorder=0)
     sizes = 4 + 22 * index.units / index.units.max()
-    axes.scatter(
-        event,
-        np.clip(values, low, high),
-        s=sizes,
-        color=canvas.BLUE,
-        alpha=0.55,
-        linewidths=0,
-        zorder=3,
-        clip_on=False,
-    )
+    # A point beyond the axis is a small triangle on its edge, never a dot in a wrong place.
+    for marker, mask in (
+        ("o", (values >= low) & (values <= high)),
+        ("v", values < low),
+        ("^", values > high),
+    ):
+        axes.scatter(
+            event[mask],
+            np.clip(values[mask], low, high),
+            s=sizes[mask] if marker == "o" else BEYOND,
+            marker=marker,
+            color=canvas.BLUE,
+            alpha=0.55,
+            linewidths=0,
+            zorder=3,
+            clip_on=False,
+        )
     axes.hlines(100.0, event.min() - 1, -0.5, color=canvas.INK, linewidth=1.4, zorder=4)
     axes.hlines(
         100.0,

@@ -1,0 +1,39 @@
+"""Every shipped file is read: claims, studies and recipes cannot rot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evalkit.claims.claim import load_claim
+from evalkit.cli.study import claim_of
+from evalkit.config import load_site, load_study
+from evalkit.core.discover import estimator
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("claims/*.toml")), ids=lambda path: path.stem)
+def test_claims(path: Path) -> None:
+    assert load_claim(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("studies/*.toml")), ids=lambda path: path.stem)
+def test_studies(path: Path) -> None:
+    study = load_study(path)
+    assert study.name == path.stem
+    assert estimator(study.analysis.estimator).name == study.analysis.estimator
+    assert claim_of(study, path) is not None
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("sites/*.toml")), ids=lambda path: path.stem)
+def test_recipes(path: Path) -> None:
+    site = load_site(path)
+    assert site.name == path.stem
+    assert site.policy is not None
+
+
+def test_nothing_else_is_shipped() -> None:
+    folders = {path.parent.name for path in CONFIGS.rglob("*") if path.is_file()}
+    assert folders == {"claims", "studies", "sites"}
