@@ -190,19 +190,19 @@ def parse_toml(text: str, kind: type[T], *, where: str) -> T:
         raise ConfigError(what, where=where, way_out=hint) from None
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path | str) -> Study:
     """Read and check a study file."""
-    return check_study(read_toml(path, Study))
+    return check_study(read_toml(Path(path), Study))
 
 
-def load_site(path: Path) -> Site:
+def load_site(path: Path | str) -> Site:
     """Read and check a site file.
 
     Raises:
         ConfigError: unreadable, or its parts contradict each other.
         TaxonomyError: a crime type outside the taxonomy.
     """
-    return _check_site(read_toml(path, Site), where=str(path))
+    return _check_site(read_toml(Path(path), Site), where=str(path))
 
 
 def find_config(kind: Literal["claims", "studies", "sites"], name: str, beside: Path) -> Path:
