@@ -22,6 +22,8 @@ unexport VIRTUAL_ENV
 unexport PYTHONPATH
 unexport PYTHONHOME
 export UV_PYTHON_DOWNLOADS := never
+# Trust what the system trusts, as pip does: behind many a proxy nothing else works.
+export UV_SYSTEM_CERTS := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # ---------------------------------------------------------------- use
