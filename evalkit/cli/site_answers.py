@@ -162,7 +162,7 @@ def check_column(names: Sequence[str], text: str, *, needed: bool) -> str:
     if text == NONE and not needed:
         return ""
     # A name with characters that cannot be typed is chosen as it is shown.
-    alike = [name for name in names if printable(name).casefold() == text.casefold()]
+    alike = [name for name in names if printable(name).strip().casefold() == text.casefold()]
     if len(alike) == 1:
         return alike[0]
     near = difflib.get_close_matches(text, names, n=1)

@@ -50,6 +50,9 @@ __all__ = ["from_files", "from_recipe"]
 
 T = TypeVar("T")
 
+LISTED: Final = 60
+"""Columns named in an error."""
+
 _FLAGS: Final = {
     "name": "--name",
     "title": "--title",
@@ -133,7 +136,8 @@ def from_files(path: Path, answers: Mapping[str, Any], *, ask: bool) -> str:
         doubts=doubts,
         confirmed=ask,
     )
-    for doubt in (*doubts, *incidents.doubts, *cameras.doubts):
+    # The doubts about each file have been shown to whoever was asked.
+    for doubt in doubts if ask else (*doubts, *incidents.doubts, *cameras.doubts):
         click.echo(f"To check: {printable(doubt)}", err=True)
     text = site_text(described)
     parse_toml(text, Site, where=str(path))
@@ -206,7 +210,9 @@ def _check_complete(guess: Guess) -> None:
         ConfigError: no date, no place, or places in an unnamed coordinate system.
     """
     columns, where = guess.columns, str(guess.sample.path)
-    present = f"columns present: {', '.join(map(printable, guess.sample.rows.columns))}"
+    names = guess.sample.rows.columns
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    present = f"columns present: {', '.join(map(printable, names[:LISTED]))}{more}"
     by_hand = "leave out --yes and name the column when asked"
     if guess.kind == "incidents" and "date" not in columns:
         raise ConfigError(

@@ -152,9 +152,6 @@ _ENGLISH: Final[dict[str, str]] = {
     "stays in the city.",
     "incidents_heading": "Incidents",
     "cameras_heading": "Cameras",
-    "read": "Rows read",
-    "used": "Used",
-    "rejected": "Left out",
     "share": "Share of rows read",
     "rows": "Rows",
     "reason": "Reason",
@@ -169,7 +166,6 @@ _ENGLISH: Final[dict[str, str]] = {
     "cameras_by_month": "Cameras by year and month of going live",
     "year": "Year",
     "notes": "Notes",
-    "source_heading": "Source",
 }
 
 _SPANISH: Final[dict[str, str]] = {
@@ -303,9 +299,6 @@ _SPANISH: Final[dict[str, str]] = {
     "no sale de la ciudad.",
     "incidents_heading": "Incidentes",
     "cameras_heading": "Cámaras",
-    "read": "Filas leídas",
-    "used": "Usadas",
-    "rejected": "Dejadas fuera",
     "share": "Parte de las filas leídas",
     "rows": "Filas",
     "reason": "Motivo",
@@ -321,7 +314,6 @@ _SPANISH: Final[dict[str, str]] = {
     "cameras_by_month": "Cámaras por año y mes de puesta en marcha",
     "year": "Año",
     "notes": "Notas",
-    "source_heading": "Fuente",
 }
 
 _PORTUGUESE: Final[dict[str, str]] = {
@@ -454,9 +446,6 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "não sai da cidade.",
     "incidents_heading": "Ocorrências",
     "cameras_heading": "Câmeras",
-    "read": "Linhas lidas",
-    "used": "Usadas",
-    "rejected": "Deixadas de fora",
     "share": "Parte das linhas lidas",
     "rows": "Linhas",
     "reason": "Motivo",
@@ -472,7 +461,6 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "cameras_by_month": "Câmeras por ano e mês de ativação",
     "year": "Ano",
     "notes": "Notas",
-    "source_heading": "Fonte",
 }
 
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {

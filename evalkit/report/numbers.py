@@ -46,10 +46,10 @@ class _Style:
 
 
 _STYLES: Final[dict[str, _Style]] = {
-    "en": _Style(decimal=".", thousands=",", between=", "),
+    "en": _Style(decimal=".", thousands=",", between=f",{GAP}"),
     # With a decimal comma the ends of an interval are told apart by a semicolon.
-    "es": _Style(decimal=",", thousands=GAP, between="; "),
-    "pt": _Style(decimal=",", thousands=".", between="; "),
+    "es": _Style(decimal=",", thousands=GAP, between=f";{GAP}"),
+    "pt": _Style(decimal=",", thousands=".", between=f";{GAP}"),
 }
 
 LANGUAGES: Final = tuple(_STYLES)

@@ -99,7 +99,8 @@ dl.pairs dd { margin: 0; }
 }
 @media print {
   @page { margin: 18mm; }
-  body { font-size: 10pt; }
+  html { font-size: 9.5pt; }
+  tfoot { display: table-row-group; } /* else the sums are repeated on every sheet */
   main, header, footer { max-width: none; padding: 0; }
   nav, summary { display: none; }
   .picture svg { min-width: 0; }

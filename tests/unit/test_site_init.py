@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.cli.site import command
@@ -1170,6 +1170,23 @@ def test_a_coordinate_system_is_asked_for(tmp_path: Path) -> None:
     assert read_incidents(site, tmp_path).rows.height > 50
 
 
+def test_names_with_blanks_around_can_be_taken(tmp_path: Path) -> None:
+    rows = town()
+    _, cameras = files(tmp_path)
+    features = [
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, y]},
+         "properties": {" Fecha ": day.isoformat(), "Delito\t": "HURTO", " ": 1}}
+        for x, y, day in zip(rows["longitude"], rows["latitude"], rows["date"], strict=True)
+    ]  # fmt: skip
+    path = tmp_path / "i.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    result = init(tmp_path / "town.toml", *flags(path, cameras), answers=[""] * 30)
+    assert result.exception is None, result.output
+    site = load_site(tmp_path / "town.toml")
+    assert site.incidents.columns.date == " Fecha "
+    assert read_incidents(site, tmp_path).rows.height > 50
+
+
 def test_stopping_in_the_middle_writes_nothing(tmp_path: Path) -> None:
     result = init(tmp_path / "town.toml", *flags(*files(tmp_path)), answers=["", ""])
     assert result.exit_code != 0
@@ -1248,6 +1265,7 @@ def test_hostile_names_and_categories_give_a_valid_site(
 worded = texts.filter(lambda text: any(character.isalpha() for character in text))
 
 
+@settings(max_examples=25)  # each is a file
 @given(st.lists(worded, min_size=5, max_size=5, unique_by=str.strip))
 def test_any_header_is_survived(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "any-header.csv"

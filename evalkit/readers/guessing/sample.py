@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -141,7 +142,9 @@ def guess_encoding(data: bytes, name: str = "the file") -> tuple[str, str, tuple
 
 def guess_separator(body: bytes) -> str:
     """The separator of UTF-8 ``body``: records have as many fields as the header, and many."""
-    lines = body.decode("utf-8", errors="ignore").splitlines(keepends=True)[:SEPARATOR_LINES]
+    # Not str.splitlines: a form feed or a line separator ends no record.
+    text = io.StringIO(body.decode("utf-8", errors="ignore"), newline="")
+    lines = list(islice(text, SEPARATOR_LINES))
 
     def fit(separator: str) -> tuple[bool, int]:
         records = _records(lines, separator)
@@ -288,7 +291,7 @@ def _property_names(data: bytes) -> list[str]:
         properties = feature.get("properties") if isinstance(feature, dict) else None
         if isinstance(properties, dict) and _has_point(feature):
             names |= dict.fromkeys(properties)
-    return [name for name in names if name]
+    return [name for name in names if name.strip()]
 
 
 def _has_point(feature: dict[str, object]) -> bool:

@@ -57,6 +57,9 @@ DENSE_FROM: Final = 16
 
 WIDEST_NAME: Final = 2.1
 HEADLINE: Final = 12.0
+LABEL_GAP: Final = 0.05
+"""Inches between a line and its label, and twice that between two labels."""
+
 TEXT: Final = 9.5
 SMALL: Final = 8.5
 
@@ -72,6 +75,9 @@ REACH: Final = 0.75
 
 LEAST_REACH: Final = 0.5
 """The same on the log scale, where the rest lies close together: two thirds more, or a third less."""
+
+LEAST_SPAN: Final = 0.1
+"""Of the axis, log scale, where there is hardly anything to show."""
 
 TICK_STEPS: Final = (1, 2, 5, 10, 20, 25, 50)
 TICK_LADDER: Final = (
@@ -313,6 +319,8 @@ def _limits(rows: Sequence[_Row], content: Content) -> tuple[float, float]:
     cities = [value for row in rows for value in _reach_of(row.effect)]
     low = max(min([low, *cities]), low - reach)
     high = min(max([high, *cities]), high + reach)
+    short = max(LEAST_SPAN - (high - low), 0.0) / 2
+    low, high = low - short, high + short
     room = ROOM * (high - low)
     return low - room, high + room
 
@@ -334,51 +342,41 @@ def _backdrop(
     layout: _Layout,
 ) -> None:
     """No effect, and the claim with its margin: what the cities are read against."""
-    inches = layout.plot_width / (limits[1] - limits[0])
-    label_y = body + 0.1
     axes.vlines(0.0, 0, body, color=canvas.INK, linewidth=0.9, zorder=1)
+    labels = [(0.0, said("no_effect"), canvas.MUTED)]
     claim = content.claim
-    zero_side = -1 if claim is not None and claim.value > 0 else 1
-    canvas.write(
-        axes,
-        _label_x(0.0, zero_side, said("no_effect"), limits, inches),
-        label_y,
-        said("no_effect"),
-        size=SMALL,
-        color=canvas.MUTED,
-        ha="left" if zero_side > 0 else "right",
-        va="bottom",
-    )
-    if claim is None:
-        return
-    if claim.low is not None and claim.high is not None:
-        axes.axvspan(claim.low, claim.high, color=canvas.SAND, linewidth=0, zorder=0)
-    axes.vlines(
-        claim.value, 0, body, color=canvas.ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1
-    )
-    # The claim's label grows away from the one of no effect, so the two never meet.
-    label = said("claim_mark", value=short_percent(percent_of(claim.value), said.language))
-    canvas.write(
-        axes,
-        _label_x(claim.value, -zero_side, label, limits, inches),
-        label_y,
-        label,
-        size=SMALL,
-        color=canvas.ORANGE,
-        ha="left" if zero_side < 0 else "right",
-        va="bottom",
-    )
+    if claim is not None:
+        if claim.low is not None and claim.high is not None:
+            axes.axvspan(claim.low, claim.high, color=canvas.SAND, linewidth=0, zorder=0)
+        axes.vlines(
+            claim.value,
+            0,
+            body,
+            color=canvas.ORANGE,
+            linewidth=1.2,
+            linestyle=(0, (4, 3)),
+            zorder=1,
+        )
+        value = short_percent(percent_of(claim.value), said.language)
+        labels.append((claim.value, said("claim_mark", value=value), canvas.ORANGE))
+    inches = layout.plot_width / (limits[1] - limits[0])
+    for x, text, colour in _label_places(sorted(labels), limits, inches):
+        canvas.write(axes, x, body + 0.1, text, size=SMALL, color=colour, ha="left", va="bottom")
 
 
-def _label_x(
-    value: float, side: int, text: str, limits: tuple[float, float], inches: float
-) -> float:
-    """Beside a line on one side, moved inwards if it would leave the plot."""
-    width = canvas.text_width(text, SMALL) / inches
-    place = value + side * 0.05 / inches
-    if side > 0:
-        return min(place, limits[1] - width)
-    return max(place, limits[0] + width)
+def _label_places(
+    labels: Sequence[tuple[float, str, str]], limits: tuple[float, float], inches: float
+) -> list[tuple[float, str, str]]:
+    """Left edges of the labels over one or two lines, which grow away from each other and stay in the plot."""
+    gap = LABEL_GAP / inches
+    widths = [canvas.text_width(text, SMALL) / inches for _, text, _ in labels]
+    right = min(labels[-1][0] + gap, limits[1] - widths[-1])
+    if len(labels) == 1:
+        return [(right, *labels[0][1:])]
+    left = min(labels[0][0] - gap, right - 2 * gap) - widths[0]
+    left = max(left, limits[0])
+    right = max(right, left + widths[0] + 2 * gap)
+    return [(left, *labels[0][1:]), (right, *labels[1][1:])]
 
 
 def _column_heads(figure: Figure, content: Content, said: Words, layout: _Layout, y: float) -> None:
@@ -571,6 +569,7 @@ def _truth_key(figure: Figure, said: Words, layout: _Layout, y: float) -> None:
     axes.plot(
         [0],
         [0],
+        linestyle="none",
         marker="o",
         markersize=5.0,
         markerfacecolor=canvas.PAPER,

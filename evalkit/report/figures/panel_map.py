@@ -276,6 +276,7 @@ def _key(
     axes.plot(
         [0],
         [0],
+        linestyle="none",
         marker="o",
         markersize=size,
         markerfacecolor=face,

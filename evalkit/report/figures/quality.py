@@ -236,7 +236,7 @@ def _density_key(figure: Figure, y: float, side: float, most: int, said: Words) 
 
 def _camera_key(figure: Figure, y: float, number: int, said: Words) -> None:
     axes = canvas.bare_axes(figure, LEGEND_LEFT, y - 0.06, 0.12, 0.12)
-    axes.plot([0], [0], marker="o", markersize=4.5, color=canvas.ORANGE, markeredgewidth=0)
+    axes.plot([0], [0], "o", markersize=4.5, color=canvas.ORANGE, markeredgewidth=0)
     canvas.written(figure, LEGEND_LEFT + 0.22, y, said("cameras"), size=8.5)
     canvas.written(
         figure,
