@@ -246,8 +246,10 @@ def sentence(verdict: Verdict, language: Language = "en") -> str:
     lists["claims"] = [figures["claim_percent"], *verdict.also_printed_percent]
     used = {name: values for name, values in lists.items() if f"{{{name}}}" in template}
     decimals = _decimals([value for values in used.values() for value in values])
+    # with a decimal comma only a semicolon tells two numbers apart
+    between = ", " if words.decimal_mark == "." else "; "
     said = {
-        name: ", ".join(format_percent(value, decimals, words.decimal_mark) for value in values)
+        name: between.join(format_percent(value, decimals, words.decimal_mark) for value in values)
         for name, values in used.items()
     }
     return template.format(

@@ -254,10 +254,10 @@ def _evidence(found: Estimate) -> Evidence:
 
 def _draw(run: RunFolder, result: dict[str, Any]) -> dict[str, str]:
     from evalkit.report.figures.forest import forest
-    from evalkit.report.page import write_page
+    from evalkit.report.page import write_pages
 
     pictures = forest(result, run.path / "figures" / "forest")
-    pages = [write_page(result, run.path, language) for language in LANGUAGES]
+    pages = write_pages(result, run.path)
     picture = next(path for path in pictures if path.suffix == ".png")
     return {"picture": _shown(picture), "report": _shown(pages[0])}
 
