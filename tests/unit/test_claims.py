@@ -570,11 +570,11 @@ def test_the_sentence_of_the_methods() -> None:
         "no effect."
     )
     assert sentence(verdict, "es") == (
-        "Sin decidir: el intervalo del 95 % [\u221221 %, +6 %] contiene tanto la afirmación "
+        "Sin decidir: el intervalo del 95 % [\u221221 %; +6 %] contiene tanto la afirmación "
         "(\u221213 %) como la ausencia de efecto."
     )
     assert sentence(verdict, "pt") == (
-        "Sem decisão: o intervalo de 95 % [\u221221 %, +6 %] contém tanto a afirmação (\u221213 %) "
+        "Sem decisão: o intervalo de 95 % [\u221221 %; +6 %] contém tanto a afirmação (\u221213 %) "
         "como a ausência de efeito."
     )
 
@@ -589,7 +589,7 @@ def test_a_rise_is_called_a_rise() -> None:
 def test_decimals_appear_only_where_whole_percents_would_mislead() -> None:
     close = judge(build_evidence(-0.01, 0.002), FALL)
     assert "[\u22121.4 %, \u22120.6 %]" in sentence(close)
-    assert "[\u22121,4 %, \u22120,6 %]" in sentence(close, "es")
+    assert "[\u22121,4 %; \u22120,6 %]" in sentence(close, "es")
     # 0.3 % must not be printed as none.
     slight = judge(build_evidence(0.0, 0.0015), FALL)
     assert "[\u22120.3 %, +0.3 %]" in sentence(slight)
