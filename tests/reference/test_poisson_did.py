@@ -4,25 +4,58 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from evalkit.config import load_study
 from evalkit.core.design import design_of
 from evalkit.core.discover import estimator
 from evalkit.core.estimate import Estimate
 from evalkit.core.estimator import estimate
 from evalkit.core.panel import NEVER, Panel, Role, concatenate
 from evalkit.core.study import Outcome, Study, Treatment, Units, Window
+from evalkit.disclosure.cohorts import prepare
 from evalkit.runtimes.pooled import ask_pooled
+from evalkit.simulate import PRESETS, simulate
+from evalkit.workbench import open_bench, store_panel
 from tests.panels import cities, study
 
 # expected.json prints ten decimals; half a unit in the last is 5e-11, and fixest's own convergence is 1e-8.
 FIXEST = 1e-8
 # Two independent solvers of one likelihood, both converged to below 1e-9 in β.
 ORACLE = 1e-8
+
+
+@pytest.fixture(scope="module", params=["made by hand", "simulated files"])
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[tuple[Panel, ...], Study]:
+    """Four small panels; and two simulated cities from their raw files, as their gates would have them."""
+    if request.param == "made by hand":
+        return cities(), study()
+    folder = tmp_path_factory.mktemp("world")
+    demo = PRESETS["demo"]
+    shape = replace(
+        demo.shape,
+        side_m=(3_000.0, 3_000.0),
+        incidents=(9_000.0, 9_000.0),
+        hotspots=60,
+        sites=(24, 24),
+        batches=(3, 3),
+    )
+    made = simulate(replace(demo, cities=demo.cities[:2], shape=shape), folder, seed=3)
+    asked = load_study(made.study)
+    panels = []
+    for site in made.sites:
+        bench = open_bench(site)
+        built = store_panel(bench, asked)
+        assert bench.site.policy is not None
+        panels.append(prepare(built.panel, asked, bench.site.policy).panel)
+    return tuple(panels), asked
 
 
 def castle(shared: Path) -> tuple[Panel, Study, np.ndarray]:
@@ -74,8 +107,6 @@ def test_castle_equals_fixest(shared: Path, published: dict[str, list[float]]) -
 def test_castle_with_population_as_exposure_equals_fixest_with_offset(
     shared: Path, published: dict[str, list[float]]
 ) -> None:
-    from dataclasses import replace
-
     panel, asked, population = castle(shared)
     found = fit((replace(panel, exposure=population),), asked)
     expected = published["fepois_homicide_c_offset_logpop"]
@@ -85,11 +116,13 @@ def test_castle_with_population_as_exposure_equals_fixest_with_offset(
 
 # pyfixest 0.60 calls pandas in a way that pandas 3.1 deprecates; the numbers are not concerned
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
-def test_several_cities_equal_pyfixest_with_city_by_period_effects() -> None:
+def test_several_cities_equal_pyfixest_with_city_by_period_effects(
+    world: tuple[tuple[Panel, ...], Study],
+) -> None:
     import pyfixest
 
-    asked = study()
-    frame = long_frame(cities(), asked)
+    panels, asked = world
+    frame = long_frame(panels, asked)
     model = pyfixest.fepois(
         "y ~ treated | unit + city_period",
         data=frame.to_pandas(),
@@ -100,7 +133,7 @@ def test_several_cities_equal_pyfixest_with_city_by_period_effects() -> None:
         iwls_tol=1e-13,
         demeaner=pyfixest.MapDemeaner(fixef_tol=1e-13),
     )
-    found = fit(cities(), asked)
+    found = fit(panels, asked)
     clusters, observations = int(found.clusters), int(found.observations)
     counted = 1 + frame["city_period"].n_unique()
     factor = clusters / (clusters - 1) * (observations - 1) / (observations - counted)
@@ -110,11 +143,13 @@ def test_several_cities_equal_pyfixest_with_city_by_period_effects() -> None:
     )
 
 
-def test_several_cities_equal_statsmodels_with_dummies() -> None:
+def test_several_cities_equal_statsmodels_with_dummies(
+    world: tuple[tuple[Panel, ...], Study],
+) -> None:
     import statsmodels.api as sm
 
-    asked = study()
-    frame = long_frame(cities(), asked)
+    panels, asked = world
+    frame = long_frame(panels, asked)
     dummies = (
         frame.select("unit", "city_period").to_dummies(drop_first=True).to_numpy().astype(float)
     )
@@ -129,7 +164,7 @@ def test_several_cities_equal_statsmodels_with_dummies() -> None:
         cov_type="cluster",
         cov_kwds={"groups": groups, "use_correction": False},
     )
-    found = fit(cities(), asked)
+    found = fit(panels, asked)
     clusters, observations = int(found.clusters), int(found.observations)
     counted = 1 + frame["city_period"].n_unique()
     factor = clusters / (clusters - 1) * (observations - 1) / (observations - counted)
