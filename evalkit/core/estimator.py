@@ -6,7 +6,7 @@ pooled, in process and federated, because it never learns where it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -43,7 +43,7 @@ class Question:
     """What is asked of every city in one round.
 
     Only ``estimator``, ``stage``, ``round``, ``parameters`` and the study's hash travel. The city has the
-    study itself, approved beforehand. ``memory`` is the asker's own and never sent.
+    study itself, approved beforehand.
     """
 
     study: Study
@@ -51,7 +51,6 @@ class Question:
     stage: str
     round: int = 0
     parameters: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    memory: Mapping[str, float] = field(default_factory=dict)
 
 
 class Estimator(Protocol):

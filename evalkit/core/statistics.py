@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.errors import EstimationError
 
-__all__ = ["KINDS", "Cell", "Phase", "Statistics", "Support", "merge", "merge_all"]
-
-KINDS: Final = ("additive", "collected")
+__all__ = ["Cell", "Phase", "Statistics", "Support", "merge", "merge_all"]
 
 Phase = Literal["before", "after", "all"]
 

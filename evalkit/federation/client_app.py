@@ -8,7 +8,6 @@ hold a value from the data, so it stays here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +45,6 @@ class CityApp(ClientApp):
 
 
 app: Final = CityApp()
-Handler = Callable[[Message, Context], Message]
 
 
 @app.query("hello")

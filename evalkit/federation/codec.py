@@ -77,7 +77,7 @@ class Received:
 
 
 def encode_question(question: Question) -> RecordDict:
-    """What travels of a question: no memory, no study, only the study's hash."""
+    """What travels of a question: not the study, only its hash."""
     return RecordDict(
         {
             "question": ConfigRecord(
