@@ -24,7 +24,7 @@ from evalkit.disclosure import gate
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
-from evalkit.errors import RefusalError
+from evalkit.errors import RefusalError, TaxonomyError
 from evalkit.federation.site_store import SiteStore
 from evalkit.panel.build import build_panel
 from evalkit.panel.built import Built
@@ -114,8 +114,10 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
     """Build the study's panel and put it in the store.
 
     Raises:
+        TaxonomyError: the city's categories are mapped to another taxonomy than the study's.
         ReadError, PanelError: see `read_city` and `panel.build`.
     """
+    _check_taxonomy(bench.site, study)
     rows = rows or read_city(bench)
     built = build_panel(
         rows.incidents.rows,
@@ -170,6 +172,18 @@ def preview(bench: Bench, study: Study) -> Preview:
         fields=fields,
     )
     return Preview(statistics, gate.draft(statistics, policy).verdicts, data, prepared.notes)
+
+
+def _check_taxonomy(site: Site, study: Study) -> None:
+    """Equal words of two taxonomies need not mean the same crimes."""
+    if site.incidents.taxonomy != study.outcome.taxonomy:
+        raise TaxonomyError(
+            f'the site maps its categories to "{site.incidents.taxonomy}", the study counts by '
+            f'"{study.outcome.taxonomy}"',
+            where=f"site {site.name}, [incidents] taxonomy",
+            limit="one taxonomy for the study and all its cities",
+            way_out="map the city's categories to the study's taxonomy",
+        )
 
 
 def _check_source(source: Read) -> Mapping[str, Any]:

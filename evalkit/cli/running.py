@@ -106,8 +106,13 @@ def run_study(plan: Plan) -> dict[str, Any]:
     Raises:
         MissingSiteError: a city refused or did not answer, and there is no quorum.
         EstimationError: no estimate can be computed.
+        MissingExtraError: pictures are wanted and cannot be drawn; said before anything is computed.
     """
+    from evalkit.report import require_matplotlib
     from evalkit.runtimes.local import run_local
+
+    if plan.pictures:
+        require_matplotlib()
 
     run = RunFolder.create(_new_folder(plan), plan.study)
     if plan.claim is not None:

@@ -89,8 +89,9 @@ def check(path: Path, no_pictures: bool, as_json: bool) -> None:
 @command.command()
 @site_option
 @study_option
+@click.option("--no-pictures", is_flag=True, help="Draw nothing.")
 @as_json_option
-def panel(path: Path, study_path: Path, as_json: bool) -> None:
+def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> None:
     """Build the study's panel from the raw files and put it into the city's store."""
     from evalkit.cli.site_check import draw_panel
     from evalkit.config import load_study
@@ -100,7 +101,7 @@ def panel(path: Path, study_path: Path, as_json: bool) -> None:
     bench, study = open_bench(path), load_study(study_path)
     built = store_panel(bench, study)
     folder = bench.store.study_folder(study_hash(study))
-    pictures = draw_panel(built, study, bench.site.city.title, folder)
+    pictures = [] if no_pictures else draw_panel(built, study, bench.site.city.title, folder)
     if as_json:
         print_json(
             {

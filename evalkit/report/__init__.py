@@ -6,6 +6,7 @@ Importing it is cheap: matplotlib is an extra, and is imported when a figure is 
 from __future__ import annotations
 
 from evalkit.report.figures.before_after import before_after
+from evalkit.report.figures.canvas import require_matplotlib
 from evalkit.report.figures.forest import forest
 from evalkit.report.figures.panel_map import panel_map
 from evalkit.report.figures.quality import quality
@@ -19,6 +20,7 @@ __all__ = [
     "forest",
     "panel_map",
     "quality",
+    "require_matplotlib",
     "write_page",
     "write_pages",
     "write_site_page",

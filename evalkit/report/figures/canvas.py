@@ -105,21 +105,32 @@ _settings = threading.Lock()
 _MISSING: Final = "figures need matplotlib, which is not installed"
 
 
+def require_matplotlib() -> None:
+    """Say how to get matplotlib, before any work is done that would end without a picture.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise MissingExtraError(
+            _MISSING,
+            limit="matplotlib 3.10 or later",
+            way_out="pip install 'evalkit[figures]', or draw nothing with --no-pictures",
+        ) from None
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A blank figure on an Agg canvas.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError(
-            _MISSING,
-            limit="matplotlib 3.10 or later",
-            way_out="pip install 'evalkit[figures]'",
-        ) from None
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=100, facecolor=PAPER, edgecolor="none")
     FigureCanvasAgg(figure)
     return figure
@@ -174,6 +185,7 @@ def colormap(name: str, colours: Sequence[str]) -> LinearSegmentedColormap:
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Width in inches in the figures' font."""
+    require_matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
