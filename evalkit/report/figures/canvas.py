@@ -112,7 +112,7 @@ def require_matplotlib() -> None:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        import matplotlib  # noqa: F401  # only whether it is there
+        import matplotlib.figure  # noqa: F401  # only whether it is there
     except ImportError:
         raise MissingExtraError(
             _MISSING,
