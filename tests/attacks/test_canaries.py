@@ -1,0 +1,115 @@
+"""Canaries planted in a city's raw rows are searched in every byte that leaves, is logged or is tracked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from evalkit.config import load_site
+from tests.small_world import small_world
+
+WORD = "KANARIENVOGEL"
+NUMBER = "47.114711"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every text column of a city carries the word in some rows, and one coordinate is the number."""
+    root = tmp_path_factory.mktemp("canary")
+    made = small_world(root / "data")
+    site = next(path for path in made.sites if (path.parent / "incidents.csv").exists())
+    columns = load_site(site).incidents.columns
+    source = load_site(site).incidents
+    path = site.parent / "incidents.csv"
+    encoding = source.encoding
+    lines = path.read_bytes().decode(encoding).splitlines()
+    separator = source.separator or max(",;\t|", key=lines[0].count)
+    names = [name.strip('"\ufeff') for name in lines[0].split(separator)]
+    spoiled = []
+    for number, line in enumerate(lines[1:]):
+        fields = line.split(separator)
+        if len(fields) != len(names):
+            continue
+        if number % 50 == 0:
+            fields[names.index(columns.crime_type)] = f"{WORD}{number}"
+        elif number % 50 == 1:
+            fields[names.index(columns.date)] = f"{WORD}{number}"
+        elif number % 50 == 2:
+            fields[names.index(columns.longitude)] = NUMBER
+        spoiled.append(separator.join(fields))
+    path.write_bytes("\n".join([lines[0], *spoiled]).encode(encoding))
+    (root / "canary-city.txt").write_text(str(site))
+    return root
+
+
+@pytest.fixture(scope="module")
+def printed(folder: Path) -> str:
+    """All that a study over the three cities prints, with Flower's and MLflow's logs at their loudest."""
+    sites = [
+        part
+        for site in sorted((folder / "data").glob("*/site.toml"))
+        for part in ("--site", str(site))
+    ]
+    code = (
+        "import logging, sys; logging.basicConfig(level=logging.DEBUG);"
+        "from evalkit.cli import main; main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-c", code, "study", "run", str(folder / "data" / "study.toml"), *sites,
+            "--out", str(folder / "runs"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def holding(folder: Path) -> list[Path]:
+    """Files with a canary in them, as text or as a double."""
+    import struct
+
+    patterns = (WORD.encode(), NUMBER.encode(), struct.pack("<d", float(NUMBER)))
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and any(pattern in path.read_bytes() for pattern in patterns)
+    ]
+
+
+def test_the_canaries_were_alive(folder: Path, printed: str) -> None:
+    """They reached the reader: the rejected rows, which stay in the city, hold them."""
+    assert printed
+    site = Path((folder / "canary-city.txt").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "evalkit", "site", "check", "--site", str(site), "--no-pictures"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert WORD not in done.stdout + done.stderr
+    (rejected,) = site.parent.glob("*.store/check/rejected-incidents.csv")
+    table = pl.read_csv(rejected, infer_schema=False)
+    assert table.height > 100
+    assert WORD in rejected.read_text()
+    assert NUMBER in rejected.read_text()
+
+
+def test_no_canary_leaves_the_city(folder: Path, printed: str) -> None:
+    assert WORD not in printed
+    assert NUMBER not in printed
+    assert holding(folder / "runs") == []
+
+
+def test_no_canary_is_in_what_the_serving_process_can_open(folder: Path, printed: str) -> None:
+    """The store beside the check folder: panel, policy, ledger."""
+    assert printed
+    for store in folder.glob("data/*/*.store"):
+        found = [path for path in holding(store) if "check" not in path.relative_to(store).parts]
+        assert found == []
