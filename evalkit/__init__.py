@@ -20,7 +20,6 @@ _PUBLIC: Final = {
     "Study": "evalkit.core.study",
     "estimate": "evalkit.core.estimator",
     "estimator": "evalkit.core.discover",
-    "estimators": "evalkit.core.discover",
     "judge": "evalkit.claims.verdict",
     "load_claim": "evalkit.claims.claim",
     "load_site": "evalkit.config",
