@@ -20,9 +20,8 @@ __all__ = ["read_cameras"]
 def read_cameras(site: Site, folder: Path) -> Read:
     """Read the city's cameras.
 
-    A camera without a live date is kept, with null: it must not become a control. One whose live
-        date is present but unreadable is rejected, as taking it for undated would hide an error.
-        Equal rows are all
+    A camera without a live date is kept, with null: it must not become a control. One whose live date is
+    present but unreadable is rejected, as taking it for undated would hide an error. Equal rows are all
     kept, as several cameras can hang at one place; the panel merges places.
 
     Args:
