@@ -6,11 +6,13 @@ and is never sent. A site file names its sources, how their columns are to be re
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -19,6 +21,7 @@ from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.errors import ConfigError, TaxonomyError
 
 __all__ = [
+    "DATABASE_FORMS",
     "CameraColumns",
     "Cameras",
     "City",
@@ -37,6 +40,15 @@ T = TypeVar("T")
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+DATABASE_FORMS: Final = (
+    "sqlite:///file.db, duckdb:///file.duckdb, postgresql://user@host/database, or env:NAME for an "
+    "environment variable that holds one of these"
+)
+
+_DATABASE: Final = re.compile(
+    r"(sqlite|duckdb):///.+|(postgresql|postgres)://.*|env:[A-Za-z_][A-Za-z0-9_]*"
+)
+
 ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
 
 
@@ -50,7 +62,11 @@ class City(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the files of one source are laid out. Paths are relative to the site file; globs are allowed.
+    """How one source is laid out: files, or a database.
+
+    ``files`` are relative to the site file; globs are allowed. ``database`` is an address (`DATABASE_FORMS`),
+    and ``table`` or ``query`` says what is read from it. It holds no password: ``env:NAME`` takes the whole
+    address from an environment variable.
 
     ``separator`` and ``decimal`` matter for delimited text only. ``date_format`` is a strftime pattern,
     ``iso`` (any ISO 8601 form), ``epoch_s`` or ``epoch_ms``; several patterns are tried in order.
@@ -60,7 +76,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     are projected, else ``lonlat``.
     """
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    database: str = ""
+    table: str = ""
+    query: str = ""
     format: Literal["auto", "csv", "tsv", "parquet", "geojson"] = "auto"
     encoding: str = "utf-8"
     separator: str = ""
@@ -73,7 +92,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class IncidentColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which column holds what, in the source's own names. ``time`` is for a separate time column."""
+    """Which column holds what, in the source's own names.
+
+    ``time`` is for a separate time column. ``count`` is for sources that are counts already: how many
+    incidents a row stands for; without it a row is one incident.
+    """
 
     date: str
     longitude: str = ""
@@ -82,16 +105,32 @@ class IncidentColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     id: str = ""
     crime_type: str = ""
     area: str = ""
+    count: str = ""
 
 
 class CameraColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which column holds what, in the source's own names."""
+    """Which column holds what, in the source's own names.
 
-    live_date: str = ""
+    ``live_date`` is one column or several in order of precedence: row by row the first that can be read
+    counts. ``removed`` is the first day on which the camera no longer works; nothing there means that it
+    still does. ``reference_date`` is the day on which the row was written: a live date after it is
+    impossible. ``count`` is how many cameras a row stands for.
+    """
+
+    live_date: str | tuple[str, ...] = ""
+    removed: str = ""
+    reference_date: str = ""
     longitude: str = ""
     latitude: str = ""
     id: str = ""
     area: str = ""
+    count: str = ""
+
+    @property
+    def live_dates(self) -> tuple[str, ...]:
+        """The columns of live dates in order of precedence; empty without any."""
+        names = (self.live_date,) if isinstance(self.live_date, str) else self.live_date
+        return tuple(name for name in names if name)
 
 
 class Incidents(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +139,9 @@ class Incidents(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``crime_types`` maps a source value to a common type; values not listed are rejected as ``unmapped``
     and counted. ``all_as`` gives every row one type, for sources that hold a single crime.
     ``duplicates`` says which rows are the same event: equal ``id``, equal in every mapped column, or keep.
+    ``area_names`` maps the source's names of areas to common ones; with it only listed areas are used.
+    ``first_day`` and ``last_day`` say from when to when the source is complete, both included; periods that
+    reach beyond are not used.
     """
 
     columns: IncidentColumns
@@ -107,13 +149,26 @@ class Incidents(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     all_as: str = ""
     taxonomy: str = TAXONOMY
     duplicates: Literal["id", "row", "keep"] = "row"
+    area_names: dict[str, str] = {}
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
 
 
 class Cameras(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The camera source. ``kind`` says what the cameras do; traffic enforcement is a placebo."""
+    """The camera source. ``kind`` says what the cameras do; traffic enforcement is a placebo.
+
+    ``only`` maps columns of the source to the values that make a row one of the cameras in question; other
+    rows are rejected as ``other_purpose``. ``attributes`` are columns that are carried along to describe the
+    units. ``area_names`` is as for incidents. ``last_day`` is when the source was made: a live date after it
+    is impossible.
+    """
 
     columns: CameraColumns
     kind: Literal["cctv", "traffic"] = "cctv"
+    only: dict[str, tuple[str, ...]] = {}
+    attributes: tuple[str, ...] = ()
+    area_names: dict[str, str] = {}
+    last_day: dt.date | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,14 +195,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One city: its sources, how to read them, and its policy. Never leaves the city.
 
-    Without ``policy`` everything is refused. ``folder`` is where the site file lies; it is set by
+    Without ``cameras`` the incidents can be checked, but no panel can be built. Without ``policy`` everything
+    is refused. ``folder`` is where the site file lies; it is set by
     `load_site` and cannot be written in the file.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     city: City
     incidents: Incidents
-    cameras: Cameras
+    cameras: Cameras | None = None
     policy: Policy | None = None
     store: str = ""
 
@@ -238,19 +294,18 @@ def _check_site(site: Site, *, where: str) -> Site:
             limit="−180 ≤ west < east ≤ 180 and −90 ≤ south < north ≤ 90",
             way_out="longitudes first and third, latitudes second and fourth",
         )
-    for section, columns in (
-        ("incidents", site.incidents.columns),
-        ("cameras", site.cameras.columns),
-    ):
-        located = bool(columns.longitude) and bool(columns.latitude)
-        if not located and not columns.area:
-            raise ConfigError(
-                f"[{section}.columns] places no row",
-                where=where,
-                limit="longitude and latitude, or area",
-                way_out="name the columns that hold them",
-            )
+    _check_places(site.incidents, where=where, section="incidents")
+    if site.cameras is not None:
+        _check_places(site.cameras, where=where, section="cameras")
+        _check_cameras(site.cameras, where=f"{where}, [cameras]")
     incidents = site.incidents
+    if incidents.first_day and incidents.last_day and incidents.last_day < incidents.first_day:
+        raise ConfigError(
+            "last_day lies before first_day",
+            where=f"{where}, [incidents]",
+            limit="first_day ≤ last_day",
+            way_out="swap the two dates",
+        )
     mapped = set(incidents.crime_types.values()) | (
         {incidents.all_as} if incidents.all_as else set()
     )
@@ -288,6 +343,106 @@ def _check_site(site: Site, *, where: str) -> Site:
             way_out='name it in [incidents.columns], or use duplicates = "row"',
         )
     return site
+
+
+def _check_places(source: Incidents | Cameras, *, where: str, section: str) -> None:
+    """Where the rows come from, and that something says where they are."""
+    _check_source(source, where=f"{where}, [{section}]")
+    columns = source.columns
+    if not (columns.longitude and columns.latitude) and not columns.area:
+        raise ConfigError(
+            f"[{section}.columns] places no row",
+            where=where,
+            limit="longitude and latitude, or area",
+            way_out="name the columns that hold them",
+        )
+    if source.area_names and not columns.area:
+        raise ConfigError(
+            "area_names are given but no column holds areas",
+            where=f"{where}, [{section}.columns]",
+            way_out="name the column as area",
+        )
+
+
+def _check_cameras(cameras: Cameras, *, where: str) -> None:
+    """Dates that speak of a live date need one; filters and attributes name their columns once."""
+    columns = cameras.columns
+    if not columns.live_dates and (columns.removed or columns.reference_date or cameras.last_day):
+        raise ConfigError(
+            "removed, reference_date and last_day need a live date",
+            where=where,
+            limit="[cameras.columns] live_date",
+            way_out="name the column of live dates, or remove the others",
+        )
+    if any(not values for values in cameras.only.values()):
+        raise ConfigError(
+            "a column under only lists no value, so that no camera is left",
+            where=f"{where} only",
+            way_out="list the values that count, or remove the column",
+        )
+    if len(set(cameras.attributes)) < len(cameras.attributes) or "" in cameras.attributes:
+        raise ConfigError(
+            "attributes names a column twice, or one without a name",
+            where=f"{where} attributes",
+            limit="each column once",
+            way_out="correct the list",
+        )
+
+
+def _check_source(source: Source, *, where: str) -> None:
+    """Files or a database; of a database a table or a query, and no password. Never repeats an address."""
+    if bool(source.files) == bool(source.database):
+        raise ConfigError(
+            "both files and database are given" if source.files else 'the key "files" is missing',
+            where=where,
+            limit="files, or a database with a table or query",
+            way_out="remove one of them" if source.files else "add it",
+        )
+    if not source.database and (source.table or source.query):
+        raise ConfigError(
+            "a table or query is given without a database",
+            where=where,
+            limit=f"database = {DATABASE_FORMS}",
+            way_out="add database, or remove table and query",
+        )
+    if not source.database:
+        return
+    if bool(source.table) == bool(source.query):
+        raise ConfigError(
+            "both table and query are given"
+            if source.table
+            else "the database is not asked anything",
+            where=where,
+            limit='table = "schema.incidents", or query = "SELECT ..."',
+            way_out="write one of the two",
+        )
+    if _holds_password(source.database):
+        raise ConfigError(
+            "a password stands in the site file",
+            where=f"{where} database",
+            limit="an address without a password",
+            way_out="change the password, as it was written down; put the address into an environment "
+            'variable and write database = "env:NAME"',
+        )
+    if not _DATABASE.fullmatch(source.database):
+        raise ConfigError(
+            "database is not the address of one",
+            where=where,
+            limit=DATABASE_FORMS,
+            way_out="correct it",
+        )
+
+
+def _holds_password(address: str) -> bool:
+    """Whether an address in any of the usual ways of writing one carries a password."""
+    if re.search(r"pass(word|wd)?\s*=", address, re.IGNORECASE):
+        return True
+    try:
+        parts = urlsplit(address)
+        named = {key.lower() for key in parse_qs(parts.query, keep_blank_values=True)}
+        return parts.password is not None or any("pass" in key for key in named)
+    except ValueError:  # no address at all; refused as such
+        return False
 
 
 def _explain(message: str, kind: type) -> tuple[str, str]:

@@ -17,6 +17,7 @@ __all__ = [
     "ClaimError",
     "ConfigError",
     "CoordinatesError",
+    "DatabaseReadError",
     "EmptyWindowError",
     "EncodingError",
     "EstimationError",
@@ -115,6 +116,12 @@ class FileReadError(ReadError):
     """A source file is absent, empty, or not of the format its site file says."""
 
     code = "READ-FILE"
+
+
+class DatabaseReadError(ReadError):
+    """A database cannot be opened, or does not answer the query of the site file."""
+
+    code = "READ-DATABASE"
 
 
 class EncodingError(ReadError):

@@ -10,14 +10,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from evalkit.config import Site, load_site
 from evalkit.core.discover import estimator
 from evalkit.core.estimator import Question, estimate
-from evalkit.core.frames import REJECT_REASONS
+from evalkit.core.frames import REJECT_REASONS, Account
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study, study_hash
 from evalkit.disclosure import gate
@@ -26,11 +26,31 @@ from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
 from evalkit.errors import RefusalError, TaxonomyError
 from evalkit.federation.site_store import SiteStore
-from evalkit.panel.build import build_panel
+from evalkit.panel.build import build_from_rows, build_panel
 from evalkit.panel.built import Built
-from evalkit.readers import Read, read_cameras, read_incidents, write_rejected
+from evalkit.panel.tally import open_tally
+from evalkit.readers import Read, RowCache, read_cameras, read_incidents, write_rejected
+from evalkit.readers.files import find_files
+from evalkit.readers.stream import stream_incidents
 
-__all__ = ["Bench", "CityRows", "Preview", "check_city", "open_bench", "preview", "store_panel"]
+__all__ = [
+    "Bench",
+    "CityRows",
+    "Preview",
+    "StreamedCity",
+    "check_city",
+    "open_bench",
+    "preview",
+    "store_panel",
+    "stream_city",
+]
+
+LARGE_BYTES: Final = 300_000_000
+"""Size of the incidents' files from which they are counted as they are read: some million rows, for which
+reading all at once takes gigabytes of memory. Below it rows are kept, so that only new files are read."""
+
+BYTES_OF_A_ROW: Final = 60
+"""To guess the number of rows, which decides how fine a search structure is worth its price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +72,22 @@ class CityRows:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over both sources' fingerprints."""
-        return hashlib.sha256(
-            f"{self.incidents.fingerprint}{self.cameras.fingerprint}".encode()
-        ).hexdigest()
+        return _joint_fingerprint(self.incidents.fingerprint, self.cameras.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedCity:
+    """A panel whose incidents were counted as they were read.
+
+    Attributes:
+        built: the panel.
+        account: incidents read, used, and rejected by reason.
+        notes: sentences about the source, as in `evalkit.readers.Read`.
+    """
+
+    built: Built
+    account: Account
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +115,18 @@ def open_bench(path: Path) -> Bench:
 
 
 def read_city(bench: Bench) -> CityRows:
-    """Read both sources.
+    """Read both sources; files that were read before and have not changed come from the store's ``rows``.
 
     Raises:
         ReadError: a file, column, encoding, date format or coordinate system is not what the site file says.
     """
-    return CityRows(
-        read_incidents(bench.site, bench.folder), read_cameras(bench.site, bench.folder)
+    cache = RowCache(bench.store.folder / "rows")
+    rows = CityRows(
+        read_incidents(bench.site, bench.folder, cache),
+        read_cameras(bench.site, bench.folder, cache),
     )
+    cache.forget_the_rest()
+    return rows
 
 
 def check_city(bench: Bench, rows: CityRows) -> dict[str, Any]:
@@ -118,6 +155,11 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
         ReadError, PanelError: see `read_city` and `panel.build`.
     """
     _check_taxonomy(bench.site, study)
+    if rows is None and _is_large(bench):
+        streamed = stream_city(bench, study)
+        if streamed is not None:
+            bench.store.write(bench.site, study, streamed.built)
+            return streamed.built
     rows = rows or read_city(bench)
     built = build_panel(
         rows.incidents.rows,
@@ -130,6 +172,54 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
     )
     bench.store.write(bench.site, study, built)
     return built
+
+
+def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
+    """Build the study's panel from incidents that are counted as they are read.
+
+    Memory does not grow with the number of incidents. Panel and account are those that `store_panel`
+    makes of all rows at once.
+
+    Returns:
+        None if the study's units or the source's files cannot be counted so.
+
+    Raises:
+        ReadError, PanelError: as `store_panel`.
+    """
+    site, bounds = bench.site, bench.site.city.bounds
+    cameras = read_cameras(site, bench.folder)
+    rows_to_come = _bytes(bench) // BYTES_OF_A_ROW
+    tally = open_tally(cameras.rows, study, bounds, rows_to_come)
+    incidents = None if tally is None else stream_incidents(site, bench.folder, tally.fresh)
+    if incidents is None:
+        return None
+    built = build_from_rows(
+        incidents.counts.rows(),
+        cameras.rows,
+        study,
+        site_name=site.name,
+        study_hash=study_hash(study),
+        fingerprint=_joint_fingerprint(incidents.fingerprint, cameras.fingerprint),
+    )
+    return StreamedCity(built, incidents.account, incidents.notes)
+
+
+def _is_large(bench: Bench) -> bool:
+    return _bytes(bench) >= LARGE_BYTES
+
+
+def _bytes(bench: Bench) -> int:
+    """Size of the incidents' files; none of a database."""
+    files = bench.site.incidents.files
+    return (
+        sum(path.stat().st_size for path in find_files(files, bench.folder).values())
+        if files
+        else 0
+    )
+
+
+def _joint_fingerprint(*fingerprints: str) -> str:
+    return hashlib.sha256("".join(fingerprints).encode()).hexdigest()
 
 
 def preview(bench: Bench, study: Study) -> Preview:

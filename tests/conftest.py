@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports flwr, mlflow or matplotlib: nothing reports to anyone, no window opens.
@@ -21,9 +22,12 @@ os.environ.update(
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgresql import Server, UnavailableError, can_install, find_programs, running_server
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_VARIABLE = "EVALKIT_SHARED"
 NO_SHARED_DATA = "NO REFERENCE DATA"
+NO_POSTGRESQL = "NO POSTGRESQL"
 
 # `too_slow` is a timed check, and so is a deadline: on a busy machine they would fail at random.
 settings.register_profile(
@@ -65,13 +69,35 @@ def shared() -> Path:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own, which is stopped at the end.
+
+    Where there is none and none can be installed a test that needs it is skipped with a reason that
+    the summary counts; with ``CI=true`` it fails if it could have been installed.
+    """
+    try:
+        programs = find_programs()
+    except UnavailableError as error:
+        reason = f"{NO_POSTGRESQL}: {error}"
+        if os.environ.get("CI") == "true" and can_install():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running_server(programs) as server:
+        yield server
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the tests that lacked the reference data: a skip must not look like a pass."""
-    skipped = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if NO_SHARED_DATA in str(report.longrepr)
-    ]
+    """Count the tests that lacked something: a skip must not look like a pass."""
+    skips = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    unserved = sum(NO_POSTGRESQL in reason for reason in skips)
+    if unserved:
+        terminalreporter.section("no PostgreSQL", sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{unserved} skipped: they read from a real server. Install PostgreSQL (Debian: "
+            "apt-get install postgresql); it need not run."
+        )
+    skipped = [reason for reason in skips if NO_SHARED_DATA in reason]
     if skipped:
         terminalreporter.section("reference data missing", sep="!", red=True, bold=True)
         terminalreporter.write_line(

@@ -13,7 +13,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -21,12 +21,15 @@ import polars as pl
 from evalkit.errors import ReadError
 
 __all__ = [
+    "ATTRIBUTE",
     "CAMERAS",
+    "COUNT",
     "INCIDENTS",
     "REJECT_REASONS",
     "Account",
     "Column",
     "Contract",
+    "cameras_with",
     "validate",
 ]
 
@@ -34,7 +37,11 @@ REJECT_REASONS: Final[dict[str, str]] = {
     "malformed_row": "the record does not have the shape of the others and cannot be taken apart",
     "missing_date": "the date is empty or marked as missing",
     "unreadable_date": "the date is not in a stated format, or not between 1900 and 2100",
+    "impossible_date": "the camera goes live after its row was written, or is removed before",
     "unmapped_type": "the crime type is empty, or not one the site file maps to a common type",
+    "missing_count": "the number the row stands for is empty or marked as missing",
+    "unreadable_count": "the number the row stands for is not a whole number from 0 on",
+    "other_purpose": "the camera is not of those that the site file's only lists",
     "missing_coordinates": "longitude or latitude is empty or marked as missing",
     "unreadable_coordinates": "longitude or latitude is not a finite number",
     "zero_coordinates": "longitude and latitude are both zero, which stands for unknown",
@@ -42,6 +49,7 @@ REJECT_REASONS: Final[dict[str, str]] = {
     "outside_earth": "longitude is beyond ±180 or latitude beyond ±90 degrees",
     "outside_city": "the point lies outside the city's bounds",
     "missing_area": "the area is empty or marked as missing, and it is all that places the row",
+    "unmapped_area": "the area is not one that area_names lists, and it is all that places the row",
     "duplicate": "the row repeats an earlier one that is used",
 }
 """Every reason for leaving a row out, in the order in which they are tried, with its meaning."""
@@ -83,6 +91,12 @@ class Contract:
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
 
+COUNT: Final = "count"
+"""Column of the number that a row stands for."""
+
+ATTRIBUTE: Final = "attribute."
+"""Put before the source's names of the columns that describe a camera."""
+
 _FILE: Final = Column("file", pl.UInt32(), "position of the source file, counting from 0")
 _ROW: Final = Column("row", pl.UInt64(), "position in the source file, counting from 1", lowest=1)
 _LONGITUDE: Final = Column(
@@ -103,7 +117,13 @@ _LATITUDE: Final = Column(
     -90,
     90,
 )
-_AREA: Final = Column("area", pl.String(), "name of the area as the source writes it", "", True)
+_AREA: Final = Column(
+    "area",
+    pl.String(),
+    "name of the area: the common one of area_names, else as the source writes it",
+    "",
+    True,
+)
 
 INCIDENTS: Final = Contract(
     name="incidents",
@@ -118,10 +138,11 @@ INCIDENTS: Final = Contract(
         _LATITUDE,
         _AREA,
         Column("crime_type", pl.String(), "common crime type"),
+        Column(COUNT, pl.UInt32(), "incidents the row stands for; 1 unless counts came"),
     ),
     key=("file", "row"),
 )
-"""One row per incident that is used."""
+"""One row per incident that is used, or per count of incidents."""
 
 CAMERAS: Final = Contract(
     name="cameras",
@@ -138,13 +159,30 @@ CAMERAS: Final = Contract(
             "day",
             True,
         ),
+        Column(
+            "removed",
+            pl.Date(),
+            "first day out of operation; null if it still works or the source does not say",
+            "day",
+            True,
+        ),
         _LONGITUDE,
         _LATITUDE,
         _AREA,
+        Column(COUNT, pl.UInt32(), "cameras the row stands for; 1 unless counts came"),
     ),
     key=("file", "row"),
 )
 """One row per camera record that is used; several may be one place."""
+
+
+def cameras_with(attributes: Iterable[str]) -> Contract:
+    """`CAMERAS` and a column for each of the source's ``attributes``, its name after `ATTRIBUTE`."""
+    extra = (
+        Column(f"{ATTRIBUTE}{name}", pl.String(), "as the source writes it", "", True)
+        for name in attributes
+    )
+    return replace(CAMERAS, columns=(*CAMERAS.columns, *extra))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Metres = Annotated[float, msgspec.Meta(gt=0, le=50_000)]
+Hour = Annotated[int, msgspec.Meta(ge=0, le=24)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 
 
@@ -43,7 +44,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     start: dt.date
     end: dt.date
-    period: Literal["day", "week", "month", "quarter"] = "month"
+    period: Literal["day", "week", "month", "quarter", "year"] = "month"
 
 
 class Units(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,17 +70,27 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     counting it as either biases the effect towards zero. ``adoption_start`` and ``adoption_end`` keep only
     units whose first camera went live in between (days, both included); units treated before count as
     always treated, units treated later serve as controls until their own camera is live.
+    ``washout_periods`` leaves out as many more periods after the go-live period: cameras are live, but
+    offenders may not know of them yet. ``min_cameras`` is for areas, which are seldom without any camera: an
+    area counts as treated from the day on which that many have gone live.
     """
 
     transition: Literal["drop", "treat"] = "drop"
+    washout_periods: Annotated[int, msgspec.Meta(ge=0)] = 0
+    min_cameras: Annotated[int, msgspec.Meta(ge=1)] = 1
     adoption_start: dt.date | None = None
     adoption_end: dt.date | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which incidents are counted, in the common taxonomy."""
+    """Which incidents are counted, in the common taxonomy.
+
+    ``hours`` is a band of the day, from the first hour up to the second, which is left out: ``[22, 6]`` is
+    from 22:00 to 05:59. Incidents without an hour are then not counted: their hour is never guessed.
+    """
 
     crime_types: tuple[str, ...]
+    hours: tuple[Hour, Hour] | None = None
     taxonomy: str = TAXONOMY
 
 
@@ -145,11 +156,13 @@ def check_study(study: Study) -> Study:
     """Refuse a study that could not mean anything; return it otherwise.
 
     Raises:
-        ConfigError: window upside down or not whole periods, ring inside the catchment.
+        ConfigError: window upside down or not whole periods, ring inside the catchment, hours that are no part
+            of the day, or parts of the treatment that contradict each other.
         TaxonomyError: unknown taxonomy or crime type.
     """
     _check_window(study.window)
-    _check_treatment(study.treatment)
+    _check_treatment(study.treatment, study.units)
+    _check_hours(study.outcome.hours)
     if study.units.kind != "area" and study.units.ring_m < study.units.radius_m:
         raise ConfigError(
             f"units.ring_m ({study.units.ring_m:g}) is smaller than units.radius_m ({study.units.radius_m:g})",
@@ -194,7 +207,21 @@ def _check_window(window: Window) -> None:
             )
 
 
-def _check_treatment(treatment: Treatment) -> None:
+def _check_treatment(treatment: Treatment, units: Units) -> None:
+    if treatment.washout_periods and treatment.transition == "treat":
+        raise ConfigError(
+            'washout_periods are given with transition = "treat"',
+            where="[treatment]",
+            limit='a washout follows a go-live period that is left out itself: transition = "drop"',
+            way_out="drop the transition, or set washout_periods = 0",
+        )
+    if treatment.min_cameras > 1 and units.kind != "area":
+        raise ConfigError(
+            f'min_cameras is given with units of kind "{units.kind}"',
+            where="[treatment]",
+            limit='units.kind = "area": elsewhere a place with fewer cameras would become a control',
+            way_out="set min_cameras = 1",
+        )
     first, last = treatment.adoption_start, treatment.adoption_end
     if first is not None and last is not None and last < first:
         raise ConfigError(
@@ -202,6 +229,16 @@ def _check_treatment(treatment: Treatment) -> None:
             where="[treatment]",
             limit="adoption_start ≤ adoption_end",
             way_out="swap the two dates",
+        )
+
+
+def _check_hours(hours: tuple[int, int] | None) -> None:
+    if hours is not None and (hours[0] == hours[1] or hours[0] == 24 or hours == (0, 24)):
+        raise ConfigError(
+            f"hours = [{hours[0]}, {hours[1]}] is no part of the day",
+            where="[outcome]",
+            limit="two different hours, the first from 0 to 23, the second from 0 to 24: [22, 6] is the night",
+            way_out="correct the hours, or leave them out for the whole day",
         )
 
 
@@ -213,5 +250,7 @@ def _starts_period(day: dt.date, period: str) -> bool:
             return day.day == 1
         case "quarter":
             return day.day == 1 and day.month in (1, 4, 7, 10)
+        case "year":
+            return day.month == day.day == 1
         case _:
             return True

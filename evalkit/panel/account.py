@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.core.panel import Panel, Role
 from evalkit.core.study import Study
 from evalkit.panel.cohorts import Cohorts
 from evalkit.panel.periods import as_days
-from evalkit.panel.projection import is_located
 from evalkit.panel.rows import Rows
 from evalkit.panel.sites import Cameras
 from evalkit.panel.zones.zoning import OUTSIDE, Zoning
@@ -35,14 +35,19 @@ def account_of(panel: Panel, zoning: Zoning, rows: Rows) -> dict[str, int]:
     The entries for roles are read off the panel and not off the assignment, so that the sum proves
     that nothing was lost in between.
     """
+    weight = rows.weight
+
+    def number(which: NDArray[np.bool_]) -> int:
+        return int(weight[which].sum())
+
     per_unit = panel.counts.sum(axis=(0, 2))
-    inside = zoning.unit != OUTSIDE
+    inside = rows.of_places(zoning.unit) != OUTSIDE
     return {
-        "incidents": rows.read,
-        "outside the window": rows.read - len(rows.period),
-        "of other crime types": int((~rows.asked).sum()),
-        "without a usable place": int((rows.asked & ~rows.placed).sum()),
-        "outside every unit": int((rows.asked & rows.placed & ~inside).sum()),
+        "incidents": rows.seen.read,
+        "outside the window": rows.seen.read - int(weight.sum()),
+        "of other crime types": number(~rows.asked),
+        "without a usable place": number(rows.asked & ~rows.placed),
+        "outside every unit": number(rows.asked & rows.placed & ~inside),
         **{label: int(per_unit[panel.role == role].sum()) for role, label in ROLE_LABELS.items()},
     }
 
@@ -72,6 +77,6 @@ def facts_of(
         ),
         "periods without any incident": periods - len(np.unique(rows.period)),
         "crime types that never occur": names - len(np.unique(rows.crime_type[rows.asked])),
-        "incidents with coordinates": int(is_located(rows.places.xy).sum()),
+        "incidents with coordinates": int(rows.weight[rows.located].sum()),
         "distinct points": rows.points,
     }

@@ -34,7 +34,7 @@ from evalkit.panel.zones.catchment import catchment_zones
 from evalkit.panel.zones.grid import grid_zones
 from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning
 
-__all__ = ["MAX_CELLS", "Built", "build_panel"]
+__all__ = ["MAX_CELLS", "Built", "build_from_rows", "build_panel"]
 
 MAX_CELLS: Final = 200_000_000
 """Largest array of counts: 1.6 GB as 64-bit integers, which an ordinary machine holds twice."""
@@ -74,12 +74,31 @@ def build_panel(
         NoControlError: no unit to compare them with.
         PanelError: the study's units need places the rows lack, or the panel would be too large.
     """
+    return build_from_rows(
+        window_rows(incidents, study, city_projection(bounds), bounds),
+        cameras,
+        study,
+        site_name=site_name,
+        study_hash=study_hash,
+        fingerprint=fingerprint,
+    )
+
+
+def build_from_rows(
+    rows: Rows,
+    cameras: pl.DataFrame,
+    study: Study,
+    *,
+    site_name: str,
+    study_hash: str,
+    fingerprint: str,
+) -> Built:
+    """As `build_panel`, from incidents that were counted already (`evalkit.panel.tally`)."""
     where = f"site {site_name}, study {study.name}"
-    check_rows(incidents, cameras, study, where)
-    projection = city_projection(bounds)
-    rows = window_rows(incidents, study, projection, bounds)
-    placed = place_cameras(cameras, projection, bounds)
-    check_places(incidents, rows, placed, study, where)
+    check_rows(rows.seen, cameras, study, where)
+    projection = rows.places.projection
+    placed = place_cameras(cameras, projection, rows.places.bounds)
+    check_places(rows, placed, study, where)
 
     zoning = ZONES[study.units.kind](rows.places, placed, study.units)
     found = cohorts(zoning.first, zoning.undated, zoning.ring, study.window, study.treatment)
@@ -96,7 +115,9 @@ def build_panel(
         role=found.role,
         first_live=found.first_live,
         last_live=found.first_live.copy(),
-        counts=_count(rows, zoning.unit, (len(names), len(zoning.ids), found.periods)),
+        counts=_count(
+            rows, rows.of_places(zoning.unit), (len(names), len(zoning.ids), found.periods)
+        ),
         exposure=(np.arange(found.periods) < found.used_until[:, None]).astype(np.float64),
         study=study_hash,
         fingerprint=fingerprint,
@@ -117,8 +138,9 @@ def _count(rows: Rows, unit: NDArray[np.int64], shape: tuple[int, int, int]) -> 
     cell = np.ravel_multi_index(
         (rows.crime_type[counted], unit[counted], rows.period[counted]), shape
     )
-    size = shape[0] * shape[1] * shape[2]
-    return np.bincount(cell, minlength=size).astype(np.int64, copy=False).reshape(shape)
+    counts = np.zeros(shape, dtype=np.int64)
+    np.add.at(counts.reshape(-1), cell, rows.weight[counted])
+    return counts
 
 
 def _unit_table(zoning: Zoning, found: Cohorts, projection: Projection) -> pl.DataFrame:

@@ -17,13 +17,13 @@ from evalkit.errors import (
 )
 from evalkit.panel.cohorts import Cohorts
 from evalkit.panel.periods import period_starts
-from evalkit.panel.rows import OTHER_TYPE, Rows, type_index
+from evalkit.panel.rows import Rows, Seen
 from evalkit.panel.sites import Cameras
 
 __all__ = ["check_design", "check_places", "check_rows", "check_size"]
 
 
-def check_rows(incidents: pl.DataFrame, cameras: pl.DataFrame, study: Study, where: str) -> None:
+def check_rows(seen: Seen, cameras: pl.DataFrame, study: Study, where: str) -> None:
     """Refuse a city without cameras or without any incident of the study's crime types.
 
     Raises:
@@ -37,10 +37,10 @@ def check_rows(incidents: pl.DataFrame, cameras: pl.DataFrame, study: Study, whe
             limit="one camera or more",
             way_out="look at the account of rejected rows from `evalkit site check`",
         )
-    if incidents.is_empty() or (type_index(incidents["crime_type"], study) != OTHER_TYPE).any():
+    if not seen.read or seen.crime_types & set(study.outcome.crime_types):
         return
     # Names outside the taxonomy are data, so they are not repeated.
-    known = sorted(set(incidents["crime_type"].unique().to_list()) & set(CRIME_TYPES))
+    known = sorted(seen.crime_types & set(CRIME_TYPES))
     raise TaxonomyError(
         f"the city has no incident of {', '.join(study.outcome.crime_types)}",
         where=where,
@@ -50,9 +50,7 @@ def check_rows(incidents: pl.DataFrame, cameras: pl.DataFrame, study: Study, whe
     )
 
 
-def check_places(
-    incidents: pl.DataFrame, rows: Rows, cameras: Cameras, study: Study, where: str
-) -> None:
+def check_places(rows: Rows, cameras: Cameras, study: Study, where: str) -> None:
     """Refuse a window without incidents, and rows none of which can be placed.
 
     Rows of which a few cannot be placed are counted in the account instead.
@@ -62,7 +60,7 @@ def check_places(
         PanelError: no incident or no camera has a place that the study's units need.
     """
     if not rows.asked.any():
-        raise _empty_window(incidents["date"].drop_nulls(), study, where)
+        raise _empty_window(rows.seen, study, where)
     kind = study.units.kind
     usable_cameras = cameras.area.is_not_null().any() if kind == "area" else cameras.located.any()
     for name, usable in (("incidents", rows.placed.any()), ("cameras", usable_cameras)):
@@ -133,11 +131,10 @@ def check_size(crime_types: int, units: int, periods: int, limit: int, where: st
         )
 
 
-def _empty_window(dates: pl.Series, study: Study, where: str) -> EmptyWindowError:
-    months = dates.dt.strftime("%Y-%m")
+def _empty_window(seen: Seen, study: Study, where: str) -> EmptyWindowError:
     coverage = (
-        f"the city's incidents run from {months.min()!s} to {months.max()!s}"
-        if len(months)
+        f"the city's incidents run from {seen.first:%Y-%m} to {seen.last:%Y-%m}"
+        if seen.first and seen.last
         else "the city has no incident at all"
     )
     return EmptyWindowError(

@@ -46,10 +46,12 @@ def period_index(dates: NDArray[np.datetime64], window: Window) -> NDArray[np.in
     days = int((last - first).astype(np.int64)) + 1
     # One entry per day of the window: a look-up costs the same for every kind of period.
     period_of_day = np.searchsorted(starts, first + np.arange(days), side="right") - 1
-    inside = (dates >= first) & (dates <= last)  # false for NaT
-    found = np.full(dates.shape, OUTSIDE, dtype=np.int64)
-    found[inside] = period_of_day[(dates[inside] - first).astype(np.int64)]
-    return found
+    # One more on either side for the days before, NaT among them, and after.
+    period = np.concatenate([[OUTSIDE], period_of_day, [OUTSIDE]]).astype(np.int64)
+    before = int(first.astype(np.int64)) - 1
+    day = np.clip(as_days(dates).view(np.int64), before, before + days + 1)
+    day -= before
+    return period.take(day)
 
 
 def _next(day: dt.date, period: str) -> dt.date:

@@ -6,8 +6,9 @@ Vocabulary
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -15,41 +16,75 @@ from numpy.typing import NDArray
 
 from evalkit.core.study import Study
 from evalkit.panel.periods import OUTSIDE, as_days, period_index
+from evalkit.panel.points import count_points
 from evalkit.panel.projection import Projection, is_located
 from evalkit.panel.sites import locate
 from evalkit.panel.zones.zoning import Incidents
 
-__all__ = ["OTHER_TYPE", "Rows", "type_index", "window_rows"]
+__all__ = ["OTHER_TYPE", "Rows", "Seen", "periods_of", "see", "type_index", "window_rows"]
+
+Value = TypeVar("Value", bound=np.generic)
 
 OTHER_TYPE: Final = -1
 """Position of a crime type that the study does not ask for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The N incidents of the window, of all crime types, and how many came in.
+class Seen:
+    """What came in, before the window was applied.
 
     Attributes:
-        read: number of incidents before the window was applied.
-        period: (N,) period of each incident.
+        read: number of incidents.
+        crime_types: the common crime types among them.
+        first, last: dates of the first and the last one; None without any.
+    """
+
+    read: int
+    crime_types: frozenset[str]
+    first: dt.date | None
+    last: dt.date | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The incidents of the window, of all crime types, in N rows, and what came in.
+
+    A row is one incident, or several that lie in one place and agree in everything else.
+
+    Attributes:
+        seen: what came in.
+        period: (N,) period of each row.
         crime_type: (N,) position in the study's crime types, or `OTHER_TYPE`.
-        places: where they happened.
+        weight: (N,) number of incidents.
+        places: P places where they happened.
+        place: (N,) place of each row; None if row i is in place i.
         placed: (N,) whether the place is usable for the study's kind of unit.
         points: number of distinct coordinates.
     """
 
-    read: int
+    seen: Seen
     period: NDArray[np.int64]
     crime_type: NDArray[np.int64]
+    weight: NDArray[np.int64]
     places: Incidents
+    place: NDArray[np.int64] | None
     placed: NDArray[np.bool_]
     points: int
 
     @property
     def asked(self) -> NDArray[np.bool_]:
-        """(N,) whether the incident is of one of the study's crime types."""
+        """(N,) whether the row is of one of the study's crime types."""
         asked: NDArray[np.bool_] = self.crime_type != OTHER_TYPE
         return asked
+
+    @property
+    def located(self) -> NDArray[np.bool_]:
+        """(N,) whether the row has usable coordinates."""
+        return self.of_places(is_located(self.places.xy))
+
+    def of_places(self, values: NDArray[Value]) -> NDArray[Value]:
+        """(N,) each row's own of P values, one a place."""
+        return values if self.place is None else values[self.place]
 
 
 def type_index(crime_types: pl.Series, study: Study) -> NDArray[np.int64]:
@@ -61,6 +96,11 @@ def type_index(crime_types: pl.Series, study: Study) -> NDArray[np.int64]:
     return index
 
 
+def periods_of(incidents: pl.DataFrame, study: Study) -> NDArray[np.int64]:
+    """(N,) period of each incident, `OUTSIDE` of what the window leaves out."""
+    return period_index(as_days(incidents["date"].to_numpy()), study.window)
+
+
 def window_rows(
     incidents: pl.DataFrame,
     study: Study,
@@ -68,17 +108,31 @@ def window_rows(
     bounds: tuple[float, float, float, float],
 ) -> Rows:
     """Keep the incidents of the window and place them."""
-    period = period_index(as_days(incidents["date"].to_numpy()), study.window)
+    period = periods_of(incidents, study)
     within = period != OUTSIDE
     kept = incidents.filter(pl.Series(within))
     places = Incidents(locate(kept, projection, bounds), kept["area"], projection, bounds)
     located = is_located(places.xy)
     named: NDArray[np.bool_] = places.area.is_not_null().to_numpy()
+    coordinates = kept.select("longitude", "latitude").filter(pl.Series(located))
     return Rows(
-        read=len(incidents),
+        seen=see(incidents),
         period=period[within],
         crime_type=type_index(kept["crime_type"], study),
+        weight=np.ones(len(kept), dtype=np.int64),
         places=places,
+        place=None,
         placed=named if study.units.kind == "area" else located,
-        points=kept.select("longitude", "latitude").filter(pl.Series(located)).n_unique(),
+        points=count_points(*(column.to_numpy() for column in coordinates)),
+    )
+
+
+def see(incidents: pl.DataFrame) -> Seen:
+    """What came in: keeps the contract `evalkit.core.frames.INCIDENTS`."""
+    dates = incidents["date"]
+    return Seen(
+        read=incidents.height,
+        crime_types=frozenset(incidents["crime_type"].unique().drop_nulls().to_list()),
+        first=cast("dt.date | None", dates.min()),
+        last=cast("dt.date | None", dates.max()),
     )

@@ -6,7 +6,7 @@ its site file says, and using the rest would quietly bias every count: that is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,14 @@ import polars as pl
 from evalkit.config import Source
 from evalkit.errors import CoordinatesError
 
-__all__ = ["Coordinates", "check_plausible", "coordinate_notes", "read_coordinates"]
+__all__ = [
+    "Coordinates",
+    "check_plausible",
+    "coordinate_facts",
+    "coordinate_notes",
+    "plausible",
+    "read_coordinates",
+]
 
 SWAPPED: Final = 0.5
 """Share of located rows inside the city only when swapped, from which the columns are swapped."""
@@ -105,48 +112,54 @@ def read_coordinates(x: pl.Series, y: pl.Series, source: Source, bounds: Bounds)
 
 
 def check_plausible(
-    found: Coordinates,
-    file: pl.Series,
-    names: Sequence[str],
-    columns: tuple[str, str],
-    source: Source,
-    bounds: Bounds,
+    found: Coordinates, where: str, columns: tuple[str, str], source: Source, bounds: Bounds
 ) -> None:
-    """Refuse a file whose positions are wrong in a systematic way.
+    """Refuse a part of a source whose positions are wrong in a systematic way.
 
     Raises:
         CoordinatesError: longitude and latitude are swapped, or the system or the bounds are wrong.
     """
-    table = pl.DataFrame(
-        {"file": file, "located": found.located, "swapped": found.swapped, "outside": found.outside}
+    located, swapped, outside = (
+        int(rows.sum()) for rows in (found.located, found.swapped, found.outside)
     )
-    counts = table.group_by("file", maintain_order=True).sum()
-    for index, located, swapped, outside in counts.iter_rows():
-        where = f"{names[index]}, columns {columns[0]} and {columns[1]}"
-        if located and swapped >= SWAPPED * located:
-            raise CoordinatesError(
-                f"longitude and latitude seem to be swapped: {swapped:,} of {located:,} rows lie "
-                "in the city only if they change places",
-                where=where,
-                limit="longitude is east and west, latitude north and south",
-                way_out="exchange the two names under columns in the site file",
-            )
-        if located and outside >= OUTSIDE * located:
-            rows = file == index
-            raise CoordinatesError(
-                f"{outside:,} of {located:,} rows with coordinates lie outside the city's bounds",
-                where=where,
-                limit="most rows within city.bounds (west, south, east, north in degrees)",
-                way_out=_advice(
-                    found.longitude.filter(rows), found.latitude.filter(rows), source, bounds
-                ),
-            )
+    where = f"{where}, columns {columns[0]} and {columns[1]}"
+    if located and swapped >= SWAPPED * located:
+        raise CoordinatesError(
+            f"longitude and latitude seem to be swapped: {swapped:,} of {located:,} rows lie "
+            "in the city only if they change places",
+            where=where,
+            limit="longitude is east and west, latitude north and south",
+            way_out="exchange the two names under columns in the site file",
+        )
+    if located and outside >= OUTSIDE * located:
+        raise CoordinatesError(
+            f"{outside:,} of {located:,} rows with coordinates lie outside the city's bounds",
+            where=where,
+            limit="most rows within city.bounds (west, south, east, north in degrees)",
+            way_out=_advice(found.longitude, found.latitude, source, bounds),
+        )
 
 
-def coordinate_notes(found: Coordinates) -> list[str]:
-    """Sentences about peculiarities of the positions."""
-    located = int(found.located.sum())
-    outside = int(found.outside.sum())
+def coordinate_facts(found: Coordinates) -> dict[str, int]:
+    """Counts for `coordinate_notes`; those of several parts add up."""
+    return {
+        "located": int(found.located.sum()),
+        "outside": int(found.outside.sum()),
+        "swapped": int(found.swapped.sum()),
+    }
+
+
+def plausible(facts: Mapping[str, int]) -> bool:
+    """Whether `check_plausible` lets pass what `coordinate_facts` has counted."""
+    located = facts.get("located", 0)
+    return not located or not (
+        facts["swapped"] >= SWAPPED * located or facts["outside"] >= OUTSIDE * located
+    )
+
+
+def coordinate_notes(facts: Mapping[str, int]) -> list[str]:
+    """Sentences about peculiarities of the positions that `coordinate_facts` has counted."""
+    located, outside = facts.get("located", 0), facts.get("outside", 0)
     if located and outside >= WORTH_A_NOTE * located:
         return [f"{outside / located:.0%} of rows with coordinates lie outside the city's bounds"]
     return []

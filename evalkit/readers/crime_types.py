@@ -20,12 +20,12 @@ class CrimeTypes:
     Attributes:
         crime_type: (N,) String; null where the site file maps nothing.
         unmapped: (N,) Boolean.
-        unused: the site file's categories that no row has.
+        met: the site file's categories that some row has.
     """
 
     crime_type: pl.Series
     unmapped: pl.Series
-    unused: tuple[str, ...] = ()
+    met: tuple[str, ...] = ()
 
 
 def read_crime_types(values: pl.Series | None, length: int, incidents: Incidents) -> CrimeTypes:
@@ -56,7 +56,7 @@ def read_crime_types(values: pl.Series | None, length: int, incidents: Incidents
     return CrimeTypes(
         crime_type=crime_type,
         unmapped=crime_type.is_null(),
-        unused=tuple(name for name in incidents.crime_types if _fold(name) not in met),
+        met=tuple(name for name in incidents.crime_types if _fold(name) in met),
     )
 
 

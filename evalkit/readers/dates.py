@@ -8,7 +8,9 @@ What a site file writes as ``date_format``
     a pattern      strftime, ``%m/%d/%Y %I:%M:%S %p``. ``%z`` takes ``+00``, ``+0000``, ``+00:00``
                    and ``Z``, so a portal's ``2016/12/01 00:00:00+00`` is ``%Y/%m/%d %H:%M:%S%z``. A
                    pattern without a day (``%b-%y``) means the first of the month, one without
-                   minutes the full hour.
+                   a month (``%Y``) the first of the year, one without minutes the full hour. Two
+                   digits of a year (``%y``) are 1970 to 2069. Names of months (``%b``, ``%B``) may
+                   be in any language of `evalkit.readers.months`.
     several        are tried in their order, row by row; the first that reads a value counts.
 
 A separate time column is put behind the date with a blank in between: ``%m/%d/%Y %H:%M``. For rows
@@ -25,7 +27,7 @@ Whose clock
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,8 +35,9 @@ import polars as pl
 
 from evalkit.config import Source
 from evalkit.errors import ConfigError, UnreadableDatesError
+from evalkit.readers.months import in_english
 
-__all__ = ["Dates", "check_readable", "date_notes", "read_dates"]
+__all__ = ["Dates", "check_readable", "date_facts", "date_notes", "read_dates", "readable"]
 
 FIRST_DATE: Final = dt.date(1900, 1, 1)
 LAST_DATE: Final = dt.date(2100, 12, 31)
@@ -95,6 +98,8 @@ _COMMON: Final = (
 """Formats that are proposed when the stated one fails; portals and spreadsheets write these."""
 
 _DAY_CODES: Final = ("%d", "%-d", "%e", "%j", "%F", "%D", "%x", "%c", "%v", "%u", "%a", "%A", "%w")
+_NAME_CODES: Final = ("%b", "%B", "%h")
+_MONTH_CODES: Final = ("%m", "%-m", "%j", "%F", "%D", "%x", "%c", "%v", "%U", "%W", "%V", *_NAME_CODES)
 _HOUR_CODES: Final = ("%H", "%-H", "%k", "%I", "%-I", "%l")
 _MINUTE_CODES: Final = ("%M", "%-M")
 _WHOLE_CLOCK_CODES: Final = ("%T", "%R", "%r", "%X", "%c", "%s")
@@ -159,7 +164,7 @@ def read_dates(dates: pl.Series, times: pl.Series | None, source: Source, city_z
         _check_zone(zone)
     text = dates if times is None else _joined(dates, times)
     parsed = _parse(text, source.date_format, source, city_zone)
-    missing = text.is_null()
+    missing, known = text.is_null(), parsed["date"].is_not_null()
     return Dates(
         date=parsed["date"],
         hour=parsed["hour"],
@@ -167,60 +172,83 @@ def read_dates(dates: pl.Series, times: pl.Series | None, source: Source, city_z
         missing=missing,
         unreadable=parsed["date"].is_null() & ~missing,
         text=text,
-        skipped=int(parsed["skipped"].sum()),
-        moved=int(parsed["moved"].sum()),
+        skipped=int((parsed["skipped"] & known).sum()),
+        moved=int((parsed["moved"] & known).sum()),
     )
 
 
-def check_readable(
-    dates: Dates, file: pl.Series, names: Sequence[str], column: str, source: Source, city_zone: str
-) -> None:
-    """Refuse a file most of whose dates cannot be read.
+def check_readable(dates: Dates, where: str, column: str, source: Source, city_zone: str) -> None:
+    """Refuse a part of a source most of whose dates cannot be read.
 
     Raises:
-        UnreadableDatesError: names the file, the counts, and the formats that would read a sample
+        UnreadableDatesError: names the part, the counts, and the formats that would read a sample
             better.
     """
-    table = pl.DataFrame({"file": file, "present": ~dates.missing, "unreadable": dates.unreadable})
-    counts = table.group_by("file", maintain_order=True).sum()
-    for index, present, unreadable in counts.iter_rows():
-        if unreadable <= MAX_UNREADABLE * present:
-            continue
-        sample = dates.text.filter((file == index) & ~dates.missing).head(SAMPLE)
-        raise UnreadableDatesError(
-            f'{unreadable:,} of {present:,} dates in column "{column}" cannot be read as '
-            f"{' or '.join(source.date_format)}",
-            where=names[index],
-            limit=f"at least {MAX_UNREADABLE:.0%} of a file",
-            way_out=_advice(sample, source, city_zone),
-        )
+    present, unreadable = int((~dates.missing).sum()), int(dates.unreadable.sum())
+    if unreadable <= MAX_UNREADABLE * present:
+        return
+    sample = dates.text.filter(~dates.missing).head(SAMPLE)
+    raise UnreadableDatesError(
+        f'{unreadable:,} of {present:,} dates in column "{column}" cannot be read as '
+        f"{' or '.join(source.date_format)}",
+        where=where,
+        limit=f"at least {MAX_UNREADABLE:.0%} of a file",
+        way_out=_advice(sample, source, city_zone),
+    )
 
 
-def date_notes(dates: Dates, kept: pl.Series, *, hours_matter: bool) -> list[str]:
-    """Sentences about peculiarities of the dates of the rows ``kept``."""
+def date_facts(dates: Dates, kept: pl.Series) -> dict[str, int]:
+    """Counts of the peculiarities of dates, for `date_notes`; those of several parts add up.
+
+    Args:
+        dates: of N rows.
+        kept: (N,) Boolean, rows whose hour and day are looked at.
+    """
+    times = dates.midnight.filter(kept).drop_nulls()
+    days = dates.date.filter(kept).drop_nulls().dt.day()
+    return {
+        "times": len(times),
+        "midnights": int(times.sum()),
+        "days": len(days),
+        "firsts of a month": int((days == 1).sum()),
+        "dates": dates.date.count(),
+        "unreadable dates": int(dates.unreadable.sum()),
+        "moved from midnight": dates.moved,
+        "skipped by daylight saving": dates.skipped,
+    }
+
+
+def readable(facts: Mapping[str, int]) -> bool:
+    """Whether `check_readable` lets pass what `date_facts` has counted."""
+    unreadable = facts["unreadable dates"]
+    return unreadable <= MAX_UNREADABLE * (facts["dates"] + unreadable)
+
+
+def date_notes(facts: Mapping[str, int], *, hours_matter: bool) -> list[str]:
+    """Sentences about peculiarities of the dates that `date_facts` has counted."""
     notes = []
-    midnight = dates.midnight.filter(kept).drop_nulls()
-    share = midnight.mean()
-    if hours_matter and isinstance(share, float) and share >= WORTH_A_NOTE:
+    share = facts["midnights"] / max(1, facts["times"])
+    if hours_matter and share >= WORTH_A_NOTE:
         notes.append(
             f"{share:.0%} of times fall exactly on midnight: their hour is probably unknown, and "
             "if they were shifted between zones the date may be off by one"
         )
-    days = dates.date.filter(kept).drop_nulls().dt.day()
-    firsts = (days == 1).mean()
-    if isinstance(firsts, float) and firsts >= HEAPED and len(days) >= ENOUGH:
+    firsts = facts["firsts of a month"] / max(1, facts["days"])
+    if firsts >= HEAPED and facts["days"] >= ENOUGH:
         notes.append(
             f"{firsts:.0%} of dates fall on the first of a month: the day is probably not "
             "recorded, so that periods shorter than a month mean little"
         )
-    if dates.moved >= MAX_UNREADABLE * max(1, dates.date.count()):
+    moved = facts["moved from midnight"]
+    if moved >= MAX_UNREADABLE * max(1, facts["dates"]):
         notes.append(
-            f"{dates.moved:,} times are midnight in UTC, another hour in the city: if the source "
+            f"{moved:,} times are midnight in UTC, another hour in the city: if the source "
             "means plain dates, set convert_zone = false, or the date is off by one"
         )
-    if dates.skipped:
+    skipped = facts["skipped by daylight saving"]
+    if skipped:
         notes.append(
-            f"{dates.skipped:,} times do not exist in source_zone (daylight saving skips them); "
+            f"{skipped:,} times do not exist in source_zone (daylight saving skips them); "
             "their date and hour are kept as written"
         )
     return notes
@@ -235,25 +263,27 @@ def _joined(dates: pl.Series, times: pl.Series) -> pl.Series:
 
 def _parse(text: pl.Series, formats: Sequence[str], source: Source, city_zone: str) -> pl.DataFrame:
     """The columns of `_nothing`; each format takes what the earlier ones left."""
-    done = [_nothing(text.head(0))]
-    pending = pl.int_range(len(text), eager=True).filter(text.is_not_null())
-    places = [pending.head(0)]
-    for part in _steps(text, formats):
+    first, *others = _steps(text, formats)
+    read = _parse_one(text, first, source, city_zone)
+    pending = (read["date"].is_null() & text.is_not_null()).arg_true()
+    done, places = [read], [pending.head(0)]
+    for part in others:
         if pending.is_empty():
             break
-        read = _parse_one(text.gather(pending), part, source, city_zone)
-        good = read["date"].is_not_null()
-        done.append(read.filter(good))
+        found = _parse_one(text.gather(pending), part, source, city_zone)
+        good = found["date"].is_not_null()
+        done.append(found.filter(good))
         places.append(pending.filter(good))
         pending = pending.filter(~good)
-    return _scattered(pl.concat(done), pl.concat(places), len(text))
+    return _put_in(pl.concat(done), pl.concat(places), len(text)) if len(done) > 1 else read
 
 
-def _scattered(read: pl.DataFrame, places: pl.Series, length: int) -> pl.DataFrame:
-    if read.height == length and places.is_sorted():
-        return read
-    source = pl.repeat(None, length, dtype=pl.UInt32(), eager=True)
-    source = source.scatter(places, pl.int_range(read.height, dtype=pl.UInt32(), eager=True))
+def _put_in(read: pl.DataFrame, places: pl.Series, length: int) -> pl.DataFrame:
+    """The first ``length`` rows, with the others in ``places``."""
+    source = pl.int_range(length, dtype=pl.UInt32(), eager=True)
+    source = source.scatter(
+        places, pl.int_range(length, read.height, dtype=pl.UInt32(), eager=True)
+    )
     return read.select(pl.all().gather(source))
 
 
@@ -262,8 +292,7 @@ def _steps(text: pl.Series, formats: Sequence[str]) -> list[str]:
     steps: list[str] = []
     for one in formats or ("",):
         if one == "iso":
-            sample = text.drop_nulls().head(SAMPLE)
-            steps += sorted(_ISO, key=lambda form: -_share(sample, form))
+            steps += _by_share(text.drop_nulls().head(SAMPLE), _ISO)
         elif one in _EPOCH_MS or "%" in one:
             steps.append(one)
         else:
@@ -274,6 +303,16 @@ def _steps(text: pl.Series, formats: Sequence[str]) -> list[str]:
                 way_out="write the pattern with % signs: day %d, month %m, year %Y, time %H:%M",
             )
     return steps
+
+
+def _by_share(sample: pl.Series, forms: Sequence[str]) -> list[str]:
+    """``forms``, those that read most of the sample first; one that reads all of it is enough."""
+    shares: dict[str, float] = dict.fromkeys(forms, 0.0)
+    for form in forms if len(sample) else ():
+        shares[form] = 1 - _strptime(sample, _compile(form)).null_count() / len(sample)
+        if shares[form] == 1:
+            break
+    return sorted(forms, key=lambda form: -shares[form])
 
 
 def _share(sample: pl.Series, form: str) -> float:
@@ -347,13 +386,12 @@ def _localised(utc: pl.Series, zone: str) -> pl.DataFrame:
 
 
 def _taken_apart(local: pl.Series) -> pl.DataFrame:
-    date = _plausible(local.dt.date())
-    known = date.is_not_null()
-    return _nothing(local).with_columns(
-        date=date,
-        hour=local.dt.hour().set(~known, None),
-        midnight=(local.dt.time() == dt.time(0)).set(~known, None),
-    )
+    date, hour, midnight = local.dt.date(), local.dt.hour(), local.dt.time() == dt.time(0)
+    plausible = _plausible(date)
+    if plausible.null_count() > date.null_count():
+        known = plausible.is_not_null()
+        hour, midnight = hour.set(~known, None), midnight.set(~known, None)
+    return _nothing(local).with_columns(date=plausible, hour=hour, midnight=midnight)
 
 
 def _nothing(like: pl.Series) -> pl.DataFrame:
@@ -368,7 +406,8 @@ def _nothing(like: pl.Series) -> pl.DataFrame:
 
 
 def _plausible(date: pl.Series) -> pl.Series:
-    return date.set(~date.is_between(FIRST_DATE, LAST_DATE).fill_null(value=False), None)
+    misread = ~date.is_between(FIRST_DATE, LAST_DATE)  # null stays null
+    return date.set(misread, None) if misread.any() else date
 
 
 def _compile(form: str) -> _Pattern:
@@ -377,6 +416,8 @@ def _compile(form: str) -> _Pattern:
     hour = any(code in form for code in _HOUR_CODES)
     minute = any(code in form for code in _MINUTE_CODES)
     suffix = ""
+    if not any(code in form for code in (*_MONTH_CODES, "%s")):
+        chrono, suffix = f"{chrono} %m", f"{suffix} 01"
     if not any(code in form for code in (*_DAY_CODES, "%s")):
         chrono, suffix = f"{chrono} %d", f"{suffix} 01"
     if hour and not minute and not whole_clock:
@@ -389,8 +430,13 @@ def _compile(form: str) -> _Pattern:
 def _strptime(text: pl.Series, pattern: _Pattern) -> pl.Series:
     values = text + pattern.suffix if pattern.suffix else text
     try:
-        # No cache: distinct times are many, and looking each up costs more than reading it.
-        return values.str.to_datetime(pattern.chrono, strict=False, cache=False, time_unit="us")
+        read = _to_datetime(values, pattern.chrono)
+        failed = read.is_null() & values.is_not_null()
+        if failed.any() and any(code in pattern.chrono for code in _NAME_CODES):
+            dots = any(f"{code}." in pattern.chrono for code in _NAME_CODES)
+            english = in_english(values.filter(failed), dots=dots)
+            read = read.scatter(failed.arg_true(), _to_datetime(english, pattern.chrono))
+        return read
     except pl.exceptions.PolarsError:
         pass
     raise ConfigError(
@@ -399,6 +445,11 @@ def _strptime(text: pl.Series, pattern: _Pattern) -> pl.Series:
         limit="a strftime pattern with year, month and day, and hour with minute",
         way_out="correct the pattern in the site file",
     )
+
+
+def _to_datetime(text: pl.Series, chrono: str) -> pl.Series:
+    # No cache: distinct times are many, and looking each up costs more than reading it.
+    return text.str.to_datetime(chrono, strict=False, cache=False, time_unit="us")
 
 
 def _check_zone(zone: str) -> None:

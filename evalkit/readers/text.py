@@ -9,7 +9,14 @@ import polars as pl
 __all__ = ["clean"]
 
 
-def clean(values: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """``values`` without surrounding blanks; null where nothing is left or ``missing`` lists it."""
-    stripped = values.str.strip_chars()
-    return stripped.set(stripped.is_in(["", *missing]), None)
+def clean(values: pl.Series, missing: Sequence[str], *, tidy: bool = False) -> pl.Series:
+    """``values`` without surrounding blanks; null where nothing is left or ``missing`` lists it.
+
+    Args:
+        values: (N,) String.
+        missing: texts that stand for nothing.
+        tidy: whether it is certain that no value has blanks around it.
+    """
+    stripped = values if tidy else values.str.strip_chars()
+    nothing = stripped.is_in(["", *missing])
+    return stripped.set(nothing, None) if nothing.any() else stripped

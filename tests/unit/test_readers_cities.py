@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from evalkit.config import CameraColumns, Cameras, City, IncidentColumns, Incidents, Site, load_site
+from evalkit.cli.site_init import from_recipe
+from evalkit.config import CameraColumns, Cameras, Site, load_site, parse_toml
 from evalkit.core.frames import Account
 from evalkit.readers import read_cameras, read_incidents
 from tests.conftest import REPOSITORY
@@ -118,43 +119,58 @@ def test_chicagos_undated_cameras(cities: Path) -> None:
     assert found.rows["live_date"].null_count() == found.account.used
 
 
-def medellin() -> Site:
-    return Site(
-        name="medellin",
-        city=City(title="M", time_zone="America/Bogota", bounds=(-75.75, 6.1, -75.45, 6.4)),
-        incidents=Incidents(
-            files=("incidents.parquet",),
-            decimal=",",
-            all_as="homicide",
-            duplicates="keep",
-            columns=IncidentColumns(date="fecha_hecho", longitude="longitud", latitude="latitud"),
-        ),
-        cameras=Cameras(files=("none.csv",), columns=CameraColumns(area="none")),
-    )
-
-
 def test_medellin(cities: Path) -> None:
     """Decimal commas, NA for missing coordinates, and a Z that makes the first row 2009 locally."""
-    found = read_incidents(medellin(), cities / "medellin")
-    assert found.account.read == 9360
-    assert found.account.rejected["missing_coordinates"] == 81
-    assert found.account.rejected["unreadable_coordinates"] == 0
+    site = recipe("medellin")
+    found = read_incidents(site, cities / "medellin")
+    assert found.account == Account(read=9360, used=9279, rejected={"missing_coordinates": 81})
     assert found.rows["date"].min() == dt.date(2009, 12, 31)
+    assert found.rows["longitude"].is_between(-75.72, -75.46).all()
+    assert any("505 rows equal an earlier one" in note for note in found.notes)
 
 
-def test_seoul(cities: Path) -> None:
-    """Months that a spreadsheet mangled, and points outside the city."""
-    site = Site(
-        name="seoul",
-        city=City(title="S", time_zone="Asia/Seoul", bounds=(126.7, 37.4, 127.2, 37.72)),
-        incidents=medellin().incidents,
-        cameras=Cameras(
-            files=("cameras.csv",),
-            date_format=("%b-%y",),
-            columns=CameraColumns(live_date="설치년월", longitude="경도", latitude="위도"),
-        ),
+def test_medellin_has_no_cameras(cities: Path) -> None:
+    found = read_cameras(recipe("medellin"), cities / "medellin")
+    assert found.account == Account(read=0, used=0)
+    assert "no panel can be built" in found.notes[0]
+
+
+def test_seoul_incidents(cities: Path) -> None:
+    """Counts by police station and year become counts by district."""
+    found = read_incidents(recipe("seoul"), cities / "seoul")
+    assert found.account == Account(
+        read=284, used=252, rejected={"missing_count": 1, "unmapped_area": 31}
     )
-    found = read_cameras(site, cities / "seoul")
-    assert found.account.read == 26_428
-    assert found.rows["live_date"].null_count() + found.rejected["설치년월"].null_count() >= 1482
+    assert found.rows["area"].n_unique() == 23
+    assert found.rows["date"].dt.year().unique().sort().to_list() == list(range(2010, 2019))
+    jung = found.rows.filter(
+        (pl.col("area") == "Jung-gu") & (pl.col("date") == dt.date(2010, 1, 1))
+    )
+    assert sorted(jung["count"].to_list()) == [6634, 9378]
+
+
+def test_seoul_cameras(cities: Path) -> None:
+    """Months that a spreadsheet mangled, dates that cannot be, and other purposes."""
+    found = read_cameras(recipe("seoul"), cities / "seoul")
+    assert found.account == Account(
+        read=26_428,
+        used=17_914,
+        rejected={"impossible_date": 2531, "other_purpose": 5977, "outside_city": 6},
+    )
     assert any("100% of dates fall on the first of a month" in note for note in found.notes)
+    impossible = found.rejected.filter(pl.col("reason") == "impossible_date")
+    assert dict(impossible.group_by("관리기관명").len().iter_rows()) == {
+        "서울특별시 송파구청": 863,
+        "서울특별시_서초구": 1668,
+    }
+    undated = found.rows.filter(pl.col("live_date").is_null())
+    assert {"Dongjak-gu", "Yongsan-gu"} < set(undated["area"])
+    assert found.rows["live_date"].min() == dt.date(2003, 1, 1)
+    assert set(found.rows["attribute.설치목적구분"]) == {"생활방범", "다목적", "차량방범"}
+
+
+@pytest.mark.parametrize("name", ["seoul", "medellin"])
+def test_a_site_file_from_the_recipe_finds_its_data(name: str, cities: Path) -> None:
+    text = from_recipe(name, cities / name)
+    site = parse_toml(text, Site, where=name)
+    assert read_incidents(site, Path("/")).account.read == {"seoul": 284, "medellin": 9360}[name]

@@ -10,6 +10,7 @@ from evalkit.errors import CoordinatesError
 from evalkit.readers.coordinates import (
     Coordinates,
     check_plausible,
+    coordinate_facts,
     coordinate_notes,
     read_coordinates,
 )
@@ -44,13 +45,10 @@ def reasons(found: Coordinates) -> list[str | None]:
 
 def check(
     found: Coordinates,
-    file: list[int] | None = None,
     bounds: tuple[float, float, float, float] = BOUNDS,
     **settings: str,
 ) -> None:
-    files = pl.Series(file or [0] * len(found.longitude), dtype=pl.UInt32)
-    names = ["a.csv", "b.csv"]
-    check_plausible(found, files, names, ("lon", "lat"), Source(files=(), **settings), bounds)
+    check_plausible(found, "a.csv", ("lon", "lat"), Source(files=(), **settings), bounds)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +138,12 @@ def test_a_lost_sign_is_recognised() -> None:
         check(read(("83.5", "42.5"), ("83.2", "42.5")))
 
 
-def test_each_file_is_judged_by_itself() -> None:
-    found = read(*[GOOD] * 9, SWAPPED)
-    check(found)
-    with pytest.raises(CoordinatesError, match=r"b\.csv"):
-        check(found, file=[0] * 9 + [1])
-
-
 def test_nothing_located_is_no_error() -> None:
     check(read((None, None), ("0", "0"), ("x", "y")))
 
 
 def test_a_note_on_many_outside() -> None:
-    assert coordinate_notes(read(*[GOOD] * 9, FAR)) == [
+    assert coordinate_notes(coordinate_facts(read(*[GOOD] * 9, FAR))) == [
         "10% of rows with coordinates lie outside the city's bounds"
     ]
-    assert coordinate_notes(read(GOOD)) == []
+    assert coordinate_notes(coordinate_facts(read(GOOD))) == []

@@ -9,7 +9,7 @@ import pytest
 
 from evalkit.config import Source
 from evalkit.errors import ConfigError, UnreadableDatesError
-from evalkit.readers.dates import check_readable, date_notes, read_dates
+from evalkit.readers.dates import Dates, check_readable, date_facts, date_notes, read_dates
 
 DETROIT = "America/Detroit"
 
@@ -149,8 +149,7 @@ def test_daylight_saving_in_the_source_zone() -> None:
     assert found.date.to_list() == [dt.date(2021, 3, 14), dt.date(2021, 11, 7)]
     assert found.hour.to_list() == [2, 5]  # the earlier 01:30 is daylight time, UTC−4
     assert found.skipped == 1
-    everything = pl.Series([True, True])
-    assert any("daylight saving" in n for n in date_notes(found, everything, hours_matter=True))
+    assert any("daylight saving" in n for n in date_notes(facts_of(found), hours_matter=True))
 
 
 def test_a_separate_time_column() -> None:
@@ -189,9 +188,8 @@ def refusal(values: list[str | None], *formats: str) -> str:
     source = Source(files=(), date_format=formats)
     text = pl.Series(values, dtype=pl.String)
     found = read_dates(text, None, source, DETROIT)
-    file = pl.repeat(0, len(values), dtype=pl.UInt32, eager=True)
     with pytest.raises(UnreadableDatesError) as caught:
-        check_readable(found, file, ["data.csv"], "when", source, DETROIT)
+        check_readable(found, "data.csv", "when", source, DETROIT)
     return str(caught.value)
 
 
@@ -218,22 +216,18 @@ def test_half_may_be_unreadable_and_the_missing_do_not_count() -> None:
     source = Source(files=())
     text = pl.Series(["2020-01-01", "x", None, None, None])
     found = read_dates(text, None, source, DETROIT)
-    check_readable(found, pl.Series([0] * 5), ["data.csv"], "when", source, DETROIT)
+    check_readable(found, "data.csv", "when", source, DETROIT)
     assert found.unreadable.to_list() == [False, True, False, False, False]
     assert "2 of 3 dates" in refusal(["2020-01-01", "x", "y", None], "iso")
 
 
-def test_each_file_is_judged_by_itself() -> None:
-    source = Source(files=())
-    found = read_dates(pl.Series(["2020-01-01"] * 9 + ["x"]), None, source, DETROIT)
-    file = pl.Series([0] * 9 + [1], dtype=pl.UInt32)
-    with pytest.raises(UnreadableDatesError, match=r"Where: b\.csv"):
-        check_readable(found, file, ["a.csv", "b.csv"], "when", source, DETROIT)
+def facts_of(dates: Dates) -> dict[str, int]:
+    return date_facts(dates, pl.repeat(value=True, n=len(dates.date), eager=True))
 
 
 def notes(values: list[str], **settings: bool) -> str:
     found = read_dates(pl.Series(values), None, Source(files=(), **settings), DETROIT)
-    return " ".join(date_notes(found, pl.repeat(True, len(values), eager=True), hours_matter=True))
+    return " ".join(date_notes(facts_of(found), hours_matter=True))
 
 
 def test_notes_on_midnight_and_the_first_of_the_month() -> None:

@@ -60,6 +60,7 @@ def incidents(**changes: list[object]) -> pl.DataFrame:
         "latitude": [42.5, None],
         "area": [None, "North"],
         "crime_type": ["assault", "assault"],
+        "count": [1, 1],
     }
     return pl.DataFrame({**columns, **changes}, schema=INCIDENTS.schema)
 

@@ -33,7 +33,7 @@ def reasons(found: Read) -> list[tuple[int, str]]:
 def test_a_good_row(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD)
     assert found.rows.rows() == [
-        (0, 1, dt.date(2020, 5, 1), 13, -83.5, 42.5, None, "assault"),
+        (0, 1, dt.date(2020, 5, 1), 13, -83.5, 42.5, None, "assault", 1),
     ]
     assert found.account.to_dict()["used"] == 1
     assert found.rejected.is_empty()
@@ -173,7 +173,8 @@ def test_the_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert found.fingerprint == hashlib.sha256(one).hexdigest()
     write_rows(tmp_path / "a.csv", [changed(id="2")])
     both = read_incidents(small_site(incidents={"files": ("incidents.csv", "a.csv")}), tmp_path)
-    assert both.fingerprint == hashlib.sha256((tmp_path / "a.csv").read_bytes() + one).hexdigest()
+    each = [hashlib.sha256((tmp_path / "a.csv").read_bytes()).hexdigest(), found.fingerprint]
+    assert both.fingerprint == hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

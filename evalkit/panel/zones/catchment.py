@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from evalkit.core.study import Units
 from evalkit.panel.nearest import NOBODY, nearest, pairs_within
 from evalkit.panel.projection import is_located, unproject
+from evalkit.panel.raster import assign, build_raster, cell_for, codes
 from evalkit.panel.sites import Cameras, go_live, merge_sites
+from evalkit.panel.zones.keys import Extent, Keys, square_keys
 from evalkit.panel.zones.squares import distinct
 from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning, no_dates
 
-__all__ = ["LATTICE_GAP_M", "catchment_zones"]
+__all__ = ["LATTICE_GAP_M", "catchment_keys", "catchment_zones"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -84,17 +86,42 @@ def catchment_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zon
     )
 
 
+def catchment_keys(cameras: Cameras, units: Units, extent: Extent, points: int) -> Keys:
+    """Keys of about ``points`` points: site and zone, lattice disc, or neither."""
+    cameras = cameras.take(cameras.located)
+    site = merge_sites(cameras.xy, units.radius_m)
+    raster = build_raster(cameras.xy, _radii(units), owner=site, size=cell_for(points))
+    zones = len(raster.radii) * (int(site.max(initial=-1)) + 1)
+    spacing = 2 * units.radius_m + LATTICE_GAP_M
+    first, (columns, rows) = square_keys(extent, spacing)
+    discs = columns * rows if units.controls == "lattice" else 0
+
+    def keys_of(x: Floats, y: Floats) -> Integers:
+        key = codes(raster, x, y).astype(np.int64)
+        free = np.flatnonzero(key == NOBODY)
+        key[free] = zones + discs
+        if discs:
+            xy = np.column_stack([x[free], y[free]])
+            square, inside = _squares(xy, spacing, units.radius_m)
+            column, row = (square - first).T
+            key[free[inside]] = zones + (column * rows + row)[inside]
+        return key
+
+    return Keys(zones + discs + 1, keys_of)
+
+
 def _camera_units(
     xy: Floats, cameras: Cameras, site: Integers, sites: int, units: Units
 ) -> Integers:
     """(N,) catchment, ring or `OUTSIDE`, lattice discs left out."""
-    unit = np.full(len(xy), OUTSIDE, dtype=np.int64)
-    located = np.flatnonzero(is_located(xy))
-    camera, squared = nearest(xy[located], cameras.xy, max(units.ring_m, units.radius_m))
-    near = camera != NOBODY
-    outer = squared[near] > units.radius_m**2
-    unit[located[near]] = site[camera[near]] + np.where(outer, sites, 0)
-    return unit
+    raster = build_raster(cameras.xy, _radii(units), owner=site, size=cell_for(len(xy)))
+    owner, zone = assign(raster, xy[:, 0], xy[:, 1])
+    return np.where(owner == NOBODY, OUTSIDE, owner + zone * sites)
+
+
+def _radii(units: Units) -> tuple[float, ...]:
+    """Of the catchment, and of its ring if it has one."""
+    return (units.radius_m, units.ring_m) if units.ring_m > units.radius_m else (units.radius_m,)
 
 
 def _lattice(incidents: Incidents, unit: Integers, cameras: Cameras, units: Units) -> _Lattice:
@@ -103,8 +130,7 @@ def _lattice(incidents: Incidents, unit: Integers, cameras: Cameras, units: Unit
         return _Lattice(disc, np.empty((0, 2), np.int64), np.empty((0, 2)))
     spacing = 2 * units.radius_m + LATTICE_GAP_M
     free = np.flatnonzero((unit == OUTSIDE) & is_located(incidents.xy))
-    key = np.rint(incidents.xy[free] / spacing).astype(np.int64)
-    inside = ((incidents.xy[free] - key * spacing) ** 2).sum(axis=1) <= units.radius_m**2
+    key, inside = _squares(incidents.xy[free], spacing, units.radius_m)
     free, key = free[inside], key[inside]
     keys, number = distinct(key)
     centres = keys.astype(np.float64) * spacing
@@ -114,6 +140,13 @@ def _lattice(incidents: Incidents, unit: Integers, cameras: Cameras, units: Unit
     renumbered = np.where(allowed, np.cumsum(allowed) - 1, OUTSIDE)
     disc[free] = renumbered[number]
     return _Lattice(disc, keys[allowed], centres[allowed])
+
+
+def _squares(xy: Floats, spacing: float, radius: float) -> tuple[Integers, NDArray[np.bool_]]:
+    """(N, 2) column and row of the nearest lattice centre; (N,) whether its disc holds the point."""
+    square = np.rint(xy / spacing).astype(np.int64)
+    inside: NDArray[np.bool_] = ((xy - square * spacing) ** 2).sum(axis=1) <= radius**2
+    return square, inside
 
 
 def _in_bounds(xy: Floats, incidents: Incidents) -> NDArray[np.bool_]:

@@ -17,10 +17,11 @@ from evalkit.core.study import Units
 from evalkit.panel.nearest import pairs_within
 from evalkit.panel.projection import is_located
 from evalkit.panel.sites import Cameras, go_live
+from evalkit.panel.zones.keys import Extent, Keys, square_keys
 from evalkit.panel.zones.squares import distinct
 from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning, no_dates
 
-__all__ = ["grid_zones"]
+__all__ = ["grid_keys", "grid_zones"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -64,6 +65,19 @@ def grid_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zoning:
         xy=(cells.astype(np.float64) + 0.5) * size,
         facts={"units with dated and undated cameras": inside.mixed},
     )
+
+
+def grid_keys(cameras: Cameras, units: Units, extent: Extent, points: int) -> Keys:  # noqa: ARG001 (all kinds share one signature)
+    """Keys: one for every cell that the city's bounds may hold."""
+    size = units.cell_m
+    (first_column, first_row), (columns, rows) = square_keys(extent, size)
+
+    def keys_of(x: Floats, y: Floats) -> Integers:
+        column, row = (np.floor(values / size).astype(np.int64) for values in (x, y))
+        key: Integers = (column - first_column) * rows + (row - first_row)
+        return key
+
+    return Keys(columns * rows, keys_of)
 
 
 def _near(cells: Integers, cameras: Cameras, cell_of_camera: Integers, units: Units) -> _Near:

@@ -1,1 +1,1 @@
-"""One source format a file; each exposes ``reader`` and is found by being here."""
+"""One source format a file; each file format exposes ``reader`` and is found by being here."""

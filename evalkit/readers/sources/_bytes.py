@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from evalkit.errors import EncodingError, FileReadError
 
-__all__ = ["read_bytes", "to_utf8"]
+__all__ = ["LINE_BYTES", "check_lines", "codec_name", "read_bytes", "to_utf8"]
 
 CANDIDATES: Final = (
     "utf-8",
@@ -21,6 +22,11 @@ CANDIDATES: Final = (
     "latin-1",
 )
 """Encodings tried when the stated one fails. latin-1 is last: it decodes anything."""
+
+LINE_BYTES: Final = 16 << 20
+"""Longest line of delimited text. A record of an incident takes some hundred bytes; a line of
+megabytes is not a line but a file whose line ends are gone, and would be held in memory several
+times over."""
 
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -54,13 +60,55 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
+def check_lines(path: Path) -> None:
+    """Refuse delimited text with a line of more than `LINE_BYTES`, before it is taken into memory.
+
+    Raises:
+        FileReadError: there is such a line, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size <= LINE_BYTES:
+                return
+            start = _long_line(file, b"\n")
+            if start is not None:  # or lines end with a lone carriage return
+                file.seek(0)
+                start = _long_line(file, b"\n", b"\r")
+    except OSError:
+        return  # `read_bytes` says what is wrong
+    if start is not None:
+        raise FileReadError(
+            f"the line that begins at byte {start + 1:,} has more than {LINE_BYTES:,} bytes",
+            where=str(path),
+            limit=f"lines of at most {LINE_BYTES:,} bytes; most have some hundred",
+            way_out="export the file again with one record a line, or correct format in the site file",
+        )
+
+
+def _long_line(file: BinaryIO, *ends: bytes) -> int | None:
+    """Where the first line of more than `LINE_BYTES` begins, None if there is none.
+
+    Within a block no line is too long, so only its first and last line ends matter, and they are
+    found at once: this costs little more than reading.
+    """
+    begin = at = 0
+    while block := file.read(LINE_BYTES):
+        first = min((place for end in ends if (place := block.find(end)) >= 0), default=len(block))
+        if at + first - begin > LINE_BYTES:
+            return begin
+        if first < len(block):
+            begin = at + max(block.rfind(end) for end in ends) + 1
+        at += len(block)
+    return None
+
+
 def to_utf8(data: bytes, encoding: str, where: str) -> tuple[bytes, tuple[str, ...]]:
     """``data`` as UTF-8 without a byte order mark, and notes on the encoding.
 
     Raises:
         EncodingError: ``encoding`` is unknown, or does not fit; names the byte and what would fit.
     """
-    name = _codec_name(encoding, where)
+    name = codec_name(encoding, where)
     mark = codecs.BOM_UTF8 if name == "utf-8" and data.startswith(codecs.BOM_UTF8) else b""
     body = data[len(mark) :]
     bad = -1
@@ -83,7 +131,12 @@ def to_utf8(data: bytes, encoding: str, where: str) -> tuple[bytes, tuple[str, .
     return _encoded(text.removeprefix("\ufeff"), encoding, where), _notes(data, encoding)
 
 
-def _codec_name(encoding: str, where: str) -> str:
+def codec_name(encoding: str, where: str) -> str:
+    """Python's own name of a text encoding.
+
+    Raises:
+        EncodingError: there is no such encoding.
+    """
     try:
         info = codecs.lookup(encoding)
         "x".encode(encoding)  # only a text encoding can

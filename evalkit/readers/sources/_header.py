@@ -13,7 +13,7 @@ from typing import Final
 from evalkit.errors import FileReadError
 from evalkit.readers.sources._columns import check_columns, listed
 
-__all__ = ["Header", "read_header"]
+__all__ = ["HEAD_BYTES", "Header", "read_header"]
 
 SEPARATORS: Final[dict[str, str]] = {",": '","', ";": '";"', "\t": '"\\t" (tab)', "|": '"|"'}
 """Separators that are looked for when none is stated, and how a site file writes them."""

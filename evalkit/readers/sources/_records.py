@@ -23,6 +23,7 @@ from typing import Final
 import polars as pl
 
 from evalkit.readers.protocol import MALFORMED, RawTable, no_malformed
+from evalkit.readers.sources._even import even_records
 
 __all__ = ["read_exactly", "read_fast"]
 
@@ -36,8 +37,15 @@ def read_fast(body: bytes, separator: str, width: int, positions: Sequence[int])
 
     Columns of the result are named by their position.
     """
-    if b"\0" in body or body.count(b"\r") != body.count(b"\r\n"):
+    if b"\0" in body or (b"\r" in body and body.count(b"\r") != body.count(b"\r\n")):
         return None
+    even = even_records(body, separator, width) if b'"' not in body else None
+    if even:
+        rows = _split(body, separator, width, positions)
+        if rows.height != even.records:
+            return None
+        numbers = pl.int_range(1, even.records + 1, dtype=pl.UInt64(), eager=True).alias("row")
+        return RawTable(rows, numbers, no_malformed(), tidy=even.tidy)
     lines = pl.read_lines(body)["line"]
     regular = _regular(lines, separator, width, quoted=b'"' in body)
     if regular is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,9 @@ from evalkit.readers.sources._bytes import read_bytes
 from evalkit.readers.sources._columns import check_columns
 
 __all__ = ["Parquet", "reader"]
+
+BLOCK_ROWS: Final = 1 << 17
+"""Rows of a block, a fraction of the row groups that are usual."""
 
 _FAILURES: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What polars raises for a damaged file; a panic is not an Exception and would otherwise end the
@@ -50,6 +54,47 @@ class Parquet:
             numbers=pl.int_range(1, rows.height + 1, dtype=pl.UInt64(), eager=True).alias("row"),
             malformed=no_malformed(),
         )
+
+    def blocks(
+        self,
+        path: Path,
+        source: Source,  # noqa: ARG002 (protocol)
+        columns: Sequence[str],
+    ) -> tuple[Callable[[], RawTable | None], ...]:
+        """The file in blocks of rows.
+
+        Raises:
+            FileReadError: not Parquet, or damaged.
+            MissingColumnError: a column is not in the file.
+        """
+        where = str(path)
+        if any(name.startswith("^") for name in columns):  # polars takes it for a pattern
+            return ()
+        try:
+            frame = pl.scan_parquet(path)
+            names, height = frame.collect_schema().names(), frame.select(pl.len()).collect().item()
+        except _FAILURES:
+            return ()
+        check_columns(columns, names, where)
+        chosen = frame.select(columns)
+        return tuple(
+            partial(_read_block, chosen, start, columns, where)
+            for start in range(0, height, BLOCK_ROWS)
+        )
+
+
+def _read_block(
+    frame: pl.LazyFrame, start: int, columns: Sequence[str], where: str
+) -> RawTable | None:
+    try:
+        found = frame.slice(start, BLOCK_ROWS).collect()
+    except _FAILURES:
+        return None
+    return RawTable(
+        rows=_as_text(found, columns, where),
+        numbers=pl.int_range(1, found.height + 1, dtype=pl.UInt64(), eager=True).alias("row"),
+        malformed=no_malformed(),
+    )
 
 
 def _schema(data: bytes, where: str) -> pl.Schema:

@@ -1,0 +1,195 @@
+"""Incidents that come in blocks, counted as they come: memory is that of the counts.
+
+A block is reduced to keys, and the keys are counted by crime type and period. What is left at the
+end are rows that each stand for all incidents of one key, crime type and period, with one incident's
+place for each key; the panel is built from them as it would be from the incidents.
+
+Vocabulary
+    key  a number for a place such that all incidents of one key belong to one unit, or all to none.
+         The kinds of unit that have keys are those in `KEYS`.
+    cell
+         position of a key, crime type and period among the counts; the last cell takes the
+         incidents outside the window.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from threading import Lock
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from evalkit.core.study import Study, Units
+from evalkit.panel.periods import OUTSIDE, period_starts
+from evalkit.panel.points import DistinctPoints
+from evalkit.panel.projection import Projection, city_projection, project
+from evalkit.panel.rows import OTHER_TYPE, Rows, Seen, periods_of, see, type_index
+from evalkit.panel.sites import Cameras, place_cameras
+from evalkit.panel.zones.catchment import catchment_keys
+from evalkit.panel.zones.grid import grid_keys
+from evalkit.panel.zones.keys import Extent, Keys, extent_of
+from evalkit.panel.zones.zoning import Incidents
+
+__all__ = ["KEYS", "MAX_COUNTS", "Tally", "open_tally"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MAX_COUNTS: Final = 200_000_000
+"""Most cells that are counted in one array: 0.8 GB if every one of them is met."""
+
+KEYS: Final[dict[str, Callable[[Cameras, Units, Extent, int], Keys]]] = {
+    "grid": grid_keys,
+    "catchment": catchment_keys,
+}
+"""Kinds of unit whose places have keys."""
+
+
+class Tally:
+    """Counts the incidents of one city for one study.
+
+    Blocks may be added from several threads.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        keys: Keys,
+        projection: Projection,
+        bounds: tuple[float, float, float, float],
+    ) -> None:
+        self._study, self._keys = study, keys
+        self._projection, self._bounds = projection, bounds
+        self._types = len(set(study.outcome.crime_types)) + 1
+        self._periods = len(period_starts(study.window))
+        cells = (keys.count + 1) * self._types * self._periods
+        self._counts = np.zeros(cells + 1, dtype=np.uint32)
+        self._met = np.zeros(keys.count, dtype=np.bool_)
+        self._xy = np.full((keys.count + 1, 2), np.nan)
+        self._points = DistinctPoints()
+        self._crime_types: set[str] = set()
+        self._first: dt.date | None = None
+        self._last: dt.date | None = None
+        self._lock = Lock()
+
+    def fresh(self) -> Tally:
+        """One that has counted nothing, for the same study and city."""
+        return Tally(self._study, self._keys, self._projection, self._bounds)
+
+    def add(self, incidents: pl.DataFrame) -> Integers:
+        """Count a block of incidents.
+
+        Args:
+            incidents: N rows; the columns date, longitude, latitude, crime_type of
+                `evalkit.core.frames.INCIDENTS`.
+
+        Returns:
+            (N,) cells that they were counted in, for `remove`.
+        """
+        seen = see(incidents)
+        period = periods_of(incidents, self._study)
+        crime_type = type_index(incidents["crime_type"], self._study)
+        longitude, latitude, x, y = self._located(incidents)
+        within = period != OUTSIDE
+        placed = np.flatnonzero(within & np.isfinite(x) & np.isfinite(y))
+        whole = len(placed) == len(x)
+        at_x, at_y = (x, y) if whole else (x[placed], y[placed])
+        found = self._keys.of(at_x, at_y)
+        key = found if whole else np.full(len(x), self._keys.count, dtype=np.int64)
+        if not whole:
+            key[placed] = found
+        crime_type = np.where(crime_type == OTHER_TYPE, self._types - 1, crime_type)
+        cell = (key * self._types + crime_type) * self._periods + period
+        cell[~within] = len(self._counts) - 1
+        with self._lock:
+            self._see(seen)
+            fresh = np.flatnonzero(~self._met[found])
+            self._xy[found[fresh]] = np.column_stack([at_x[fresh], at_y[fresh]])
+            self._met[found[fresh]] = True
+            np.add.at(self._counts, cell, np.uint32(1))
+            self._points.add(longitude[placed], latitude[placed])
+        return cell
+
+    def remove(self, cells: Integers) -> None:
+        """Take back incidents that turned out to repeat others that lie in the same cells."""
+        with self._lock:
+            np.subtract.at(self._counts, cells, np.uint32(1))
+
+    def rows(self) -> Rows:
+        """What was counted."""
+        cell = np.flatnonzero(self._counts[:-1])
+        rest, period = np.divmod(cell, self._periods)
+        key, crime_type = np.divmod(rest, self._types)
+        crime_type[crime_type == self._types - 1] = OTHER_TYPE
+        keys, place = np.unique(key, return_inverse=True)
+        weight = self._counts[cell].astype(np.int64)
+        return Rows(
+            seen=Seen(
+                read=int(weight.sum()) + int(self._counts[-1]),
+                crime_types=frozenset(self._crime_types),
+                first=self._first,
+                last=self._last,
+            ),
+            period=period,
+            crime_type=crime_type,
+            weight=weight,
+            places=Incidents(
+                self._xy[keys],
+                pl.repeat(None, len(keys), dtype=pl.String(), eager=True),
+                self._projection,
+                self._bounds,
+            ),
+            place=place.reshape(-1).astype(np.int64),
+            placed=key != self._keys.count,
+            points=self._points.count,
+        )
+
+    def _located(self, incidents: pl.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
+        """Degrees, and metres; NaN where absent or outside the bounds."""
+        west, south, east, north = self._bounds
+        longitude, latitude = (
+            incidents[name].cast(pl.Float64).to_numpy() for name in ("longitude", "latitude")
+        )
+        inside = (longitude >= west) & (longitude <= east)
+        inside &= (latitude >= south) & (latitude <= north)
+        if not inside.all():
+            longitude = np.where(inside, longitude, np.nan)
+            latitude = np.where(inside, latitude, np.nan)
+        x, y = project(self._projection, longitude, latitude)
+        return longitude, latitude, x, y
+
+    def _see(self, seen: Seen) -> None:
+        self._crime_types |= seen.crime_types
+        if seen.first and seen.last:
+            self._first = min(self._first or seen.first, seen.first)
+            self._last = max(self._last or seen.last, seen.last)
+
+
+def open_tally(
+    cameras: pl.DataFrame,
+    study: Study,
+    bounds: tuple[float, float, float, float],
+    points: int,
+) -> Tally | None:
+    """A tally for about ``points`` incidents, or None if the study's units cannot be counted so.
+
+    Args:
+        cameras: keeps the contract `evalkit.core.frames.CAMERAS`.
+        study: a checked study.
+        bounds: west, south, east, north of the city in degrees.
+        points: number of incidents to come, roughly.
+    """
+    make = KEYS.get(study.units.kind)
+    if make is None or study.outcome.hours is not None:
+        return None
+    projection = city_projection(bounds)
+    placed = place_cameras(cameras, projection, bounds)
+    keys = make(placed, study.units, extent_of(projection, bounds), points)
+    types = len(set(study.outcome.crime_types)) + 1
+    if (keys.count + 1) * types * len(period_starts(study.window)) > MAX_COUNTS:
+        return None
+    return Tally(study, keys, projection, bounds)
