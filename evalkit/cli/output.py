@@ -47,10 +47,11 @@ def report_error(error: EvalkitError, *, as_json: bool) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, *, quiet: bool) -> Iterator[Step]:
+def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Step]:
     """A progress bar on standard error; each call of the yielded function is one step done.
 
-    Where standard error is not a terminal, each step is a plain line instead.
+    Where standard error is not a terminal, each step is a plain line instead. ``total`` is None where nobody
+    knows how many steps it will take.
     """
     if quiet:
         yield lambda _: None
@@ -61,7 +62,8 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Step]:
         def plain(label: str) -> None:
             nonlocal done
             done += 1
-            click.echo(f"  [{done}/{total}] {title}: {label}", err=True)
+            count = f"{done}/{total}" if total else str(done)
+            click.echo(f"  [{count}] {title}: {label}", err=True)
 
         yield plain
         return

@@ -121,14 +121,14 @@ def run_study(plan: Plan) -> dict[str, Any]:
         opening = background.submit(_open_tracker, plan, run) if plan.tracking else None
         rounds: list[tuple[Question, Statistics, Estimate | Question]] = []
         try:
-            with progress("rounds", 1, quiet=plan.quiet) as step:
+            with progress("rounds", None, quiet=plan.quiet) as step:
 
                 def watch(
                     question: Question, merged: Statistics, outcome: Estimate | Question
                 ) -> None:
                     rounds.append((question, merged, outcome))
                     _track(opening, rounds)
-                    step(f"{len(rounds)} answered by {len(merged.sites)} cities")
+                    step(f"{question.stage}, answered by {len(merged.sites)} cities")
 
                 found = run_local(run, [bench.store for bench in plan.benches], watch=watch)
         except EvalkitError as error:
