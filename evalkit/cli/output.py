@@ -12,7 +12,15 @@ import msgspec
 
 from evalkit.errors import EvalkitError
 
-__all__ = ["as_json_option", "print_json", "progress", "report_error", "say"]
+__all__ = [
+    "as_json_option",
+    "cities",
+    "print_json",
+    "progress",
+    "report_error",
+    "report_parts",
+    "say",
+]
 
 Step = Callable[[str], None]
 
@@ -24,6 +32,11 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def cities(number: int) -> str:
+    """A number of cities, as people write it."""
+    return f"{number} {'city' if number == 1 else 'cities'}"
+
+
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON document."""
     click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
@@ -31,18 +44,19 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def report_error(error: EvalkitError, *, as_json: bool) -> None:
     """Say what, where, the limit and the way out; no traceback."""
+    parts = ("what", "where", "limit", "way_out")
+    report_parts(error.code, {part: getattr(error, part) for part in parts}, as_json=as_json)
+
+
+def report_parts(code: str, parts: Mapping[str, str | None], *, as_json: bool) -> None:
+    """An error's parts ``what``, ``where``, ``limit`` and ``way_out``: lines, or one JSON document."""
     if as_json:
-        parts = {"code": error.code, "what": error.what, "where": error.where}
-        print_json({"error": {**parts, "limit": error.limit, "way_out": error.way_out}})
+        print_json({"error": {"code": code, **parts}})
         return
-    lines = [f"error [{error.code}]: {error.what}."]
-    for label, text in (
-        ("where", error.where),
-        ("expected", error.limit),
-        ("way out", error.way_out),
-    ):
-        if text:
-            lines.append(f"  {label}: {text}")
+    lines = [f"error [{code}]: {parts['what']}."]
+    for part, label in (("where", "where"), ("limit", "expected"), ("way_out", "way out")):
+        if parts[part]:
+            lines.append(f"  {label}: {parts[part]}")
     click.echo("\n".join(lines), err=True)
 
 
