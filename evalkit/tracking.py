@@ -8,9 +8,11 @@ through a client object: no global tracking address, no active run, nothing anot
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import math
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,15 +24,17 @@ from evalkit.core.estimate import Estimate
 from evalkit.core.estimator import Question
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study, study_hash
-from evalkit.errors import MissingExtraError
+from evalkit.errors import ConfigError, EvalkitError, MissingExtraError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DATABASE", "Tracker", "open_tracker"]
+__all__ = ["DATABASE", "Tracker", "check_tracking", "open_tracker"]
 
 DATABASE: Final = "mlflow.db"
 ARTIFACTS: Final = "mlflow-artifacts"
+
+WAY_OUT: Final = "move the database away, choose another --out, or run with --no-tracking"
 
 _creating = threading.Lock()
 """Two threads that create the database at once break its migration."""
@@ -54,7 +58,11 @@ class Tracker:
     def watch(
         self, question: Question, statistics: Statistics, outcome: Estimate | Question
     ) -> None:
-        """Log one round while the study runs: cities that answered, parameters, time so far."""
+        """Log one round while the study runs: cities that answered, parameters, time so far.
+
+        Raises:
+            ConfigError: MLflow cannot record it; so of the other methods.
+        """
         metrics = {
             "cities": float(len(statistics.sites)),
             "seconds": time.monotonic() - self._begun,
@@ -65,10 +73,15 @@ class Tracker:
             metrics.update(
                 {f"parameter_{i}": float(v) for i, v in enumerate(outcome.parameters[:20])}
             )
-        self._log(self.run_id, metrics, step=question.round)
+        with _recording(self.database):
+            self._log(self.run_id, metrics, step=question.round)
 
     def finish(self, result: Mapping[str, Any], folder: Path) -> None:
         """Log the result, one child run per city, and the run folder's files as artifacts."""
+        with _recording(self.database):
+            self._finish(result, folder)
+
+    def _finish(self, result: Mapping[str, Any], folder: Path) -> None:
         estimate = result["estimate"]
         first = estimate["terms"][0]
         metrics = {**first, **{f"detail_{k}": v for k, v in estimate["details"].items()}}
@@ -86,8 +99,9 @@ class Tracker:
 
     def fail(self, code: str) -> None:
         """Mark the parent run as failed, with the error's code and nothing else."""
-        self.client.set_tag(self.run_id, "error", code)
-        self.client.set_terminated(self.run_id, "FAILED")
+        with _recording(self.database):
+            self.client.set_tag(self.run_id, "error", code)
+            self.client.set_terminated(self.run_id, "FAILED")
 
     def _city(self, site: str, row: Mapping[str, Any]) -> None:
         tags = {"mlflow.parentRunId": self.run_id, "site": site}
@@ -107,11 +121,37 @@ class Tracker:
         self.client.log_batch(run_id, metrics=metrics)
 
 
+def check_tracking(folder: Path) -> None:
+    """Say at once what would stop tracking at the end of a study; MLflow itself is not imported.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+        ConfigError: the database in ``folder`` is there and cannot be written.
+    """
+    if importlib.util.find_spec("mlflow") is None:
+        raise _missing()
+    database = folder.resolve() / DATABASE
+    if not database.exists():
+        return
+    # MLflow would try a broken database for two minutes before it says so.
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)
+        ) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"MLflow's database cannot be used ({error})", where=str(database), way_out=WAY_OUT
+        ) from None
+
+
 def open_tracker(folder: Path, study: Study, run_name: str) -> Tracker:
     """Create or open the database in ``folder`` and start the study's parent run.
 
     Raises:
         MissingExtraError: MLflow is not installed.
+        ConfigError: the study's experiment was deleted in MLflow, or MLflow cannot record the run.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -121,21 +161,10 @@ def open_tracker(folder: Path, study: Study, run_name: str) -> Tracker:
     try:
         from mlflow import MlflowClient
     except ImportError:
-        raise MissingExtraError(
-            "MLflow is not installed",
-            limit="the extra `tracking`",
-            way_out="pip install 'evalkit[tracking]', or run with --no-tracking",
-        ) from None
-    with _creating, _quiet():
+        raise _missing() from None
+    with _creating, _quiet(), _recording(database):
         client = MlflowClient(tracking_uri=f"sqlite:///{database}")
-        experiment = client.get_experiment_by_name(study.name)
-        experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else client.create_experiment(
-                study.name, artifact_location=(folder / ARTIFACTS / study.name).as_uri()
-            )
-        )
+        experiment_id = _experiment(client, folder, study.name)
         run = client.create_run(experiment_id, run_name=run_name)
     tracker = Tracker(client, database, experiment_id, run.info.run_id)
     parameters = {
@@ -151,10 +180,53 @@ def open_tracker(folder: Path, study: Study, run_name: str) -> Tracker:
     }
     from mlflow.entities import Param
 
-    client.log_batch(
-        run.info.run_id, params=[Param(key, value) for key, value in parameters.items()]
-    )
+    with _recording(database):
+        client.log_batch(
+            run.info.run_id, params=[Param(key, value) for key, value in parameters.items()]
+        )
     return tracker
+
+
+def _experiment(client: MlflowClient, folder: Path, name: str) -> str:
+    """The id of the study's experiment, made if there is none."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        made: str = client.create_experiment(
+            name, artifact_location=(folder / ARTIFACTS / name).as_uri()
+        )
+        return made
+    if experiment.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"the experiment {name} was deleted in MLflow, which keeps its name",
+            where=str(folder / DATABASE),
+            way_out=f"restore it with `mlflow experiments restore -x {experiment.experiment_id}`, "
+            "choose another --out, or run with --no-tracking",
+        )
+    found: str = experiment.experiment_id
+    return found
+
+
+def _missing() -> MissingExtraError:
+    return MissingExtraError(
+        "MLflow is not installed",
+        limit="the extra `tracking`",
+        way_out="pip install 'evalkit[tracking]', or run with --no-tracking",
+    )
+
+
+@contextlib.contextmanager
+def _recording(database: Path) -> Iterator[None]:
+    """MLflow, SQLAlchemy and the file system each raise their own errors; users get one of ours."""
+    try:
+        yield
+    except EvalkitError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"MLflow cannot record the run ({type(error).__name__})",
+            where=str(database),
+            way_out=WAY_OUT,
+        ) from error
 
 
 @contextlib.contextmanager

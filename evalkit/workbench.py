@@ -24,7 +24,7 @@ from evalkit.disclosure import gate
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
-from evalkit.errors import RefusalError, TaxonomyError
+from evalkit.errors import ConfigError, RefusalError, TaxonomyError
 from evalkit.federation.site_store import SiteStore
 from evalkit.panel.build import build_from_rows, build_panel
 from evalkit.panel.built import Built
@@ -108,10 +108,21 @@ class Preview:
 
 
 def open_bench(path: Path) -> Bench:
-    """Read a site file and find its store, by default ``<name>.store`` beside it."""
+    """Read a site file and find its store, by default ``<name>.store`` beside it.
+
+    Raises:
+        ConfigError: the site file is not one, or something that is not a folder lies where the store should.
+    """
     site = load_site(path)
     folder = path.resolve().parent
-    return Bench(site, folder, SiteStore(folder / (site.store or f"{site.name}.store")))
+    store = folder / (site.store or f"{site.name}.store")
+    if store.exists() and not store.is_dir():
+        raise ConfigError(
+            "the city's store is not a folder",
+            where=str(store),
+            way_out="move the file away, or name another store in the site file",
+        )
+    return Bench(site, folder, SiteStore(store))
 
 
 def read_city(bench: Bench) -> CityRows:
@@ -132,7 +143,7 @@ def read_city(bench: Bench) -> CityRows:
 def check_city(bench: Bench, rows: CityRows) -> dict[str, Any]:
     """The data-quality account of both sources, as plain numbers and text; it stays in the city.
 
-    Also writes ``check.json`` and the rejected rows into the store's ``check`` folder.
+    Also writes the rejected rows into the store's ``check`` folder.
     """
     folder = bench.store.folder / "check"
     folder.mkdir(parents=True, exist_ok=True)

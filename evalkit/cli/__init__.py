@@ -13,8 +13,8 @@ from typing import Final
 import click
 
 from evalkit import __version__
-from evalkit.cli.output import report_error
-from evalkit.errors import EvalkitError
+from evalkit.cli.output import report_error, report_parts
+from evalkit.errors import ConfigError, EvalkitError
 
 __all__ = ["cli", "main"]
 
@@ -88,10 +88,27 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # the last fence: no traceback reaches a user
         if os.environ.get("EVALKIT_DEBUG"):
             raise
-        name = type(error).__name__
-        click.echo(
-            f"error [INTERNAL]: something inside evalkit broke ({name}). "
-            "Way out: run again with EVALKIT_DEBUG=1 to see where, and report it.",
-            err=True,
+        if isinstance(error, OSError) and error.filename is not None:
+            refused = _refused(error)
+            report_error(refused, as_json="--json" in given)
+            sys.exit(refused.exit_code)
+        report_parts(
+            "INTERNAL",
+            {
+                "what": f"something inside evalkit broke ({type(error).__name__})",
+                "where": None,
+                "limit": None,
+                "way_out": "run again with EVALKIT_DEBUG=1 to see where, and report it",
+            },
+            as_json="--json" in given,
         )
         sys.exit(INTERNAL_ERROR)
+
+
+def _refused(error: OSError) -> ConfigError:
+    """A path that cannot be used, or a full disk, is not evalkit's fault; say which path it is."""
+    return ConfigError(
+        f"a file or folder cannot be used ({error.strerror})",
+        where=os.fsdecode(error.filename) if not isinstance(error.filename, int) else None,
+        way_out="check the path, its permissions, and the space that is left",
+    )

@@ -23,7 +23,11 @@ MARKER = "truth.json"
 @click.command(name="demo")
 @click.option("--preset", default="demo", show_default=True, help="demo, null or safe-city.")
 @click.option(
-    "--seed", default=2019, show_default=True, help="Same seed, same cities, to the byte."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=2019,
+    show_default=True,
+    help="Same seed, same cities, to the byte.",
 )
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path("demo-data"), show_default=True
@@ -48,10 +52,11 @@ def command(
     from evalkit.simulate import load_truth, simulate
     from evalkit.workbench import open_bench
 
+    chosen = chosen_preset(preset)
     _clear(data)
     if not as_json:
         say(f"Writing the raw files of simulated cities to {data} (preset {preset}, seed {seed}) …")
-    made = simulate(chosen_preset(preset), data, seed)
+    made = simulate(chosen, data, seed)
     study = load_study(made.study)
     plan = Plan(
         study=study,
@@ -76,15 +81,25 @@ def command(
 
 
 def _clear(folder: Path) -> None:
-    """Remove an earlier simulation, and nothing else."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARKER).exists():
-            raise ConfigError(
-                "the folder is not empty and not an earlier simulation",
-                where=str(folder),
-                way_out="choose another with --data",
-            )
-        shutil.rmtree(folder)
+    """Remove an earlier simulation's cities, and nothing that somebody else put beside them."""
+    import msgspec
+
+    from evalkit.simulate import load_truth
+
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    try:
+        cities = {city.name for city in load_truth(folder / MARKER).cities}
+    except (FileNotFoundError, msgspec.DecodeError):
+        raise ConfigError(
+            "the folder is not empty and not an earlier simulation",
+            where=str(folder),
+            way_out="choose another with --data",
+        ) from None
+    # Only what is found right here can be removed: no edited truth.json can point elsewhere.
+    for home in list(folder.iterdir()):
+        if home.name in cities and (home / "site.toml").is_file() and not home.is_symlink():
+            shutil.rmtree(home)
 
 
 def _beside(truth: Truth) -> dict[str, object]:

@@ -12,7 +12,15 @@ import msgspec
 
 from evalkit.errors import EvalkitError
 
-__all__ = ["as_json_option", "print_json", "progress", "report_error", "say"]
+__all__ = [
+    "as_json_option",
+    "cities",
+    "print_json",
+    "progress",
+    "report_error",
+    "report_parts",
+    "say",
+]
 
 Step = Callable[[str], None]
 
@@ -24,6 +32,11 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def cities(number: int) -> str:
+    """A number of cities, as people write it."""
+    return f"{number} {'city' if number == 1 else 'cities'}"
+
+
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON document."""
     click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
@@ -31,26 +44,28 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 def report_error(error: EvalkitError, *, as_json: bool) -> None:
     """Say what, where, the limit and the way out; no traceback."""
+    parts = ("what", "where", "limit", "way_out")
+    report_parts(error.code, {part: getattr(error, part) for part in parts}, as_json=as_json)
+
+
+def report_parts(code: str, parts: Mapping[str, str | None], *, as_json: bool) -> None:
+    """An error's parts ``what``, ``where``, ``limit`` and ``way_out``: lines, or one JSON document."""
     if as_json:
-        parts = {"code": error.code, "what": error.what, "where": error.where}
-        print_json({"error": {**parts, "limit": error.limit, "way_out": error.way_out}})
+        print_json({"error": {"code": code, **parts}})
         return
-    lines = [f"error [{error.code}]: {error.what}."]
-    for label, text in (
-        ("where", error.where),
-        ("expected", error.limit),
-        ("way out", error.way_out),
-    ):
-        if text:
-            lines.append(f"  {label}: {text}")
+    lines = [f"error [{code}]: {parts['what']}."]
+    for part, label in (("where", "where"), ("limit", "expected"), ("way_out", "way out")):
+        if parts[part]:
+            lines.append(f"  {label}: {parts[part]}")
     click.echo("\n".join(lines), err=True)
 
 
 @contextmanager
-def progress(title: str, total: int, *, quiet: bool) -> Iterator[Step]:
+def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Step]:
     """A progress bar on standard error; each call of the yielded function is one step done.
 
-    Where standard error is not a terminal, each step is a plain line instead.
+    Where standard error is not a terminal, each step is a plain line instead. ``total`` is None where nobody
+    knows how many steps it will take.
     """
     if quiet:
         yield lambda _: None
@@ -61,7 +76,8 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Step]:
         def plain(label: str) -> None:
             nonlocal done
             done += 1
-            click.echo(f"  [{done}/{total}] {title}: {label}", err=True)
+            count = f"{done}/{total}" if total else str(done)
+            click.echo(f"  [{count}] {title}: {label}", err=True)
 
         yield plain
         return

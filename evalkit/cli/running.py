@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from evalkit import __version__
 from evalkit.claims.claim import Claim
-from evalkit.claims.evidence import Evidence, build_evidence
-from evalkit.claims.verdict import judge
-from evalkit.claims.wording import Language, sentence
-from evalkit.cli.output import Step, progress, say
+from evalkit.cli.conclusion import absent_cities, placebo_cities, verdict_on
+from evalkit.cli.output import Step, cities, progress, say
 from evalkit.core.estimate import Estimate, percent_change
 from evalkit.core.estimator import Question
 from evalkit.core.statistics import Statistics
@@ -30,7 +28,7 @@ from evalkit.workbench import Bench, store_panel
 if TYPE_CHECKING:
     from evalkit.tracking import Tracker
 
-__all__ = ["Plan", "build_panels", "print_result", "run_study"]
+__all__ = ["Plan", "build_panels", "check_plan", "print_result", "run_study"]
 
 LABELS: Final = {
     "run": "Run",
@@ -41,7 +39,7 @@ LABELS: Final = {
 }
 """What is called what in ``result["files"]``, and how it is printed."""
 
-LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+Round = tuple[Question, Statistics, Estimate | Question]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,12 @@ class Plan:
     truth: Mapping[str, Any] | None = None
 
 
-def build_panels(plan: Plan) -> None:
-    """Build and store every city's panel, two cities at a time.
+def check_plan(plan: Plan) -> None:
+    """Say what stands in the way of a plan before any row is read and any city is asked.
 
     Raises:
-        ConfigError: two site files name the same city.
-        ReadError, PanelError: of the first city that fails; the others are still built.
+        ConfigError: two site files name one city, or nothing can be written where the runs shall lie.
+        MissingExtraError: pictures or tracking are wanted and what they need is not installed.
     """
     names = [bench.site.name for bench in plan.benches]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -82,6 +80,26 @@ def build_panels(plan: Plan) -> None:
             limit="one site file for each city",
             way_out="give one of them another name",
         )
+    _check_root(plan.root)
+    if plan.pictures:
+        from evalkit.report import require_matplotlib
+
+        require_matplotlib()
+    if plan.tracking:
+        from evalkit.tracking import check_tracking
+
+        check_tracking(plan.root)
+
+
+def build_panels(plan: Plan) -> None:
+    """Build and store every city's panel, two cities at a time.
+
+    Raises:
+        ConfigError, MissingExtraError: see `check_plan`.
+        ReadError, PanelError: of the first city that fails; the others are still built.
+    """
+    check_plan(plan)
+    names = [bench.site.name for bench in plan.benches]
     with (
         progress("panels", len(names), quiet=plan.quiet) as step,
         ThreadPoolExecutor(max_workers=2) as pool,
@@ -106,44 +124,51 @@ def run_study(plan: Plan) -> dict[str, Any]:
     Raises:
         MissingSiteError: a city refused or did not answer, and there is no quorum.
         EstimationError: no estimate can be computed.
-        MissingExtraError: pictures are wanted and cannot be drawn; said before anything is computed.
+        ConfigError, MissingExtraError: see `check_plan`; or MLflow did not record a run that is complete.
     """
-    from evalkit.report import require_matplotlib
-    from evalkit.runtimes.local import run_local
-
-    if plan.pictures:
-        require_matplotlib()
-
+    check_plan(plan)
     run = RunFolder.create(_new_folder(plan), plan.study)
     if plan.claim is not None:
         run.write("claim.json", plan.claim)
     with ThreadPoolExecutor(max_workers=1) as background:
         opening = background.submit(_open_tracker, plan, run) if plan.tracking else None
-        rounds: list[tuple[Question, Statistics, Estimate | Question]] = []
         try:
-            with progress("rounds", 1, quiet=plan.quiet) as step:
-
-                def watch(
-                    question: Question, merged: Statistics, outcome: Estimate | Question
-                ) -> None:
-                    rounds.append((question, merged, outcome))
-                    _track(opening, rounds)
-                    step(f"{len(rounds)} answered by {len(merged.sites)} cities")
-
-                found = run_local(run, [bench.store for bench in plan.benches], watch=watch)
-        except EvalkitError as error:
-            if opening is not None:
-                opening.result().fail(error.code)
+            return _carry_out(plan, run, opening)
+        except BaseException as error:  # whatever ends a run, Ctrl-C too, ends it in MLflow
+            _mark_failed(opening, error)
             raise
-        result = _assemble(plan, run, found)
-        if plan.pictures:
-            result["files"].update(_draw(run, result))
-        run.write("result.json", result)
-        _point_latest(plan.root, run.path)
-        if opening is not None:
+
+
+def _carry_out(plan: Plan, run: RunFolder, opening: Future[Tracker] | None) -> dict[str, Any]:
+    from evalkit.runtimes.local import run_local
+
+    rounds: list[Round] = []
+    with progress("rounds", None, quiet=plan.quiet) as step:
+
+        def watch(question: Question, merged: Statistics, outcome: Estimate | Question) -> None:
+            rounds.append((question, merged, outcome))
+            # The answers matter more; what could not be logged is tried again at the end.
+            with contextlib.suppress(EvalkitError):
+                _track(opening, rounds)
+            step(f"{question.stage}, answered by {cities(len(merged.sites))}")
+
+        found = run_local(run, [bench.store for bench in plan.benches], watch=watch)
+    result = _assemble(plan, run, found)
+    if plan.pictures:
+        result["files"].update(_draw(run, result))
+    run.write("result.json", result)
+    _point_latest(plan.root, run.path)
+    if opening is not None:
+        try:
             tracker = opening.result()
             _track(opening, rounds)
             tracker.finish(result, run.path)
+        except EvalkitError as error:
+            raise ConfigError(
+                f"the run is complete, but not recorded: {error.what}",
+                where=f"run {_shown(run.path)}, MLflow {_shown(plan.root / 'mlflow.db')}",
+                way_out=error.way_out,
+            ) from error
     return result
 
 
@@ -154,12 +179,11 @@ def print_result(result: Mapping[str, Any]) -> None:
     if verdict:
         say(f"Claim:    {claim['title']}")
         say(f"Verdict:  {verdict['reason']['en']}")
-    cities = len(estimate["contributors"])
     say(
         f"Effect:   {_percent(first['percent'])} "
         f"[{_percent(first['percent_low'])}, {_percent(first['percent_high'])}] "
-        f"({estimate['level']:.0%} interval, {estimate['estimator']}, {cities} "
-        f"{'city' if cities == 1 else 'cities'})"
+        f"({estimate['level']:.0%} interval, {estimate['estimator']}, "
+        f"{cities(len(estimate['contributors']))})"
     )
     details = estimate["details"]
     low, high = details.get("prediction_low"), details.get("prediction_high")
@@ -180,6 +204,11 @@ def print_result(result: Mapping[str, Any]) -> None:
         say(
             f"  {row['site']:<14} {_percent(row['percent']):>8} "
             f"[{_percent(row['percent_low'])}, {_percent(row['percent_high'])}]{beside}"
+        )
+    if result["absent"]:
+        say(
+            f"Absent:   {', '.join(result['absent'])} did not answer or refused; the quorum let the study go on, "
+            "and the result says nothing of them"
         )
     if result["placebo"]:
         say(
@@ -205,56 +234,53 @@ def _open_tracker(plan: Plan, run: RunFolder) -> Tracker:
     return open_tracker(plan.root, plan.study, run.path.name)
 
 
-def _track(
-    opening: Future[Tracker] | None,
-    rounds: list[tuple[Question, Statistics, Estimate | Question]],
-) -> None:
+def _track(opening: Future[Tracker] | None, rounds: list[Round]) -> None:
     """Log the rounds so far, once the database is open; it takes seconds the first time."""
     if opening is None or not opening.done():
         return
     tracker = opening.result()
     while rounds:
-        tracker.watch(*rounds.pop(0))
+        tracker.watch(*rounds[0])
+        rounds.pop(0)
+
+
+def _mark_failed(opening: Future[Tracker] | None, error: BaseException) -> None:
+    """Close the parent run with the error's code; trouble with MLflow must not hide the error itself."""
+    if opening is None:
+        return
+    code = "STOPPED" if isinstance(error, KeyboardInterrupt) else "INTERNAL"
+    with contextlib.suppress(EvalkitError):
+        opening.result().fail(error.code if isinstance(error, EvalkitError) else code)
+
+
+def _check_root(root: Path) -> None:
+    """The nearest folder that exists must take a new one."""
+    place = next(path for path in (root, *root.resolve().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        reason = "no permission to write" if place.is_dir() else "not a folder"
+        raise ConfigError(
+            f"the run folder cannot be made ({reason})",
+            where=str(place),
+            way_out="choose another with --out",
+        )
 
 
 def _assemble(plan: Plan, run: RunFolder, found: Estimate) -> dict[str, Any]:
     files: dict[str, str] = {"run": _shown(run.path), "result": _shown(run.path / "result.json")}
     if plan.tracking:
         files["mlflow"] = _shown(plan.root / "mlflow.db")
-    kinds = run.read("roster.json")["cameras"]
-    placebo = sorted(site for site in found.contributors if kinds.get(site) == "traffic")
+    roster = run.read("roster.json")
     return {
         "evalkit": __version__,
         "study": run.summary(),
         "estimate": found.to_dict(),
         "claim": msgspec.to_builtins(plan.claim) if plan.claim else None,
-        "verdict": _verdict(found, plan.claim) if plan.claim else None,
-        "placebo": placebo,
+        "verdict": verdict_on(plan.claim, found) if plan.claim else None,
+        "placebo": placebo_cities(found, roster["cameras"]),
+        "absent": absent_cities(found, roster["expected"]),
         "truth": plan.truth,
         "files": files,
     }
-
-
-def _verdict(found: Estimate, claim: Claim) -> dict[str, Any]:
-    verdict = judge(_evidence(found), claim)
-    plain: dict[str, Any] = msgspec.to_builtins(verdict)
-    plain["reason"] = {language: sentence(verdict, language) for language in LANGUAGES}
-    return plain
-
-
-def _evidence(found: Estimate) -> Evidence:
-    """The estimate's first term as evidence, with what is known of heterogeneity."""
-    details = found.details
-    return build_evidence(
-        float(found.effect[0]),
-        float(found.std_error[0]),
-        df=found.df,
-        level=found.level,
-        tau2=details.get("tau2", math.nan),
-        prediction_low=details.get("prediction_low", math.nan),
-        prediction_high=details.get("prediction_high", math.nan),
-        sites=len(found.contributors),
-    )
 
 
 def _draw(run: RunFolder, result: dict[str, Any]) -> dict[str, str]:

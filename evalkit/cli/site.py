@@ -83,7 +83,9 @@ def check(path: Path, no_pictures: bool, as_json: bool) -> None:
     say(f"{found['title']} ({found['site']})")
     for source in ("incidents", "cameras"):
         _print_account(source, found[source], found["descriptions"])
-    say(f"Details: {folder}{'' if no_pictures else '/check.html'}; rejected rows lie beside it.")
+    if not no_pictures:
+        say(f"Details:  {folder / 'check.html'}")
+    say(f"Rejected: {folder}/rejected-*.csv")
 
 
 @command.command()
@@ -116,8 +118,9 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
         )
         return
     say(f"{bench.site.city.title}: {built.panel.n_units} units × {built.panel.n_periods} periods")
+    width = max(map(len, built.account))
     for label, count in built.account.items():
-        say(f"  {label.replace('_', ' '):<32}{count:>10,}")
+        say(f"  {label.replace('_', ' '):<{width}}  {count:>10,}")
     for note in built.diagnostics.notes:
         say(f"Note: {note}")
     say(f"Stored in {folder}")

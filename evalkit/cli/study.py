@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +13,9 @@ import click
 
 from evalkit.claims.claim import Claim, load_claim
 from evalkit.cli.output import as_json_option, print_json, say
-from evalkit.config import find_config, load_study
+from evalkit.config import find_config, load_study, parse_toml
 from evalkit.core.discover import estimator
-from evalkit.core.study import Study, study_hash
+from evalkit.core.study import Study, check_study, study_hash
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.errors import ConfigError
 
@@ -21,7 +25,7 @@ TEMPLATE: Final = """\
 # A study: what is asked, written down before anybody looks at data.
 # Cities approve its hash: `evalkit study check` prints it. Any change gives a new hash.
 name = "{name}"
-title = "{title}"
+title = {title}
 claim = "cctv-review-2019"
 
 [window]
@@ -55,6 +59,9 @@ small_cohorts = "coarsen"   # merge go-live periods with too few cameras; or "se
 """
 
 
+DAY: Final = click.DateTime(["%Y-%m-%d"])
+
+
 @click.group(name="study")
 def command() -> None:
     """Researchers: write a study, check it, run it over cities."""
@@ -63,23 +70,27 @@ def command() -> None:
 @command.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--title", default="What public cameras do to crime", show_default=True)
-@click.option("--start", default="2019-01-01", show_default=True, help="First day of the window.")
-@click.option("--end", default="2022-12-31", show_default=True, help="Last day of the window.")
-def new(path: Path, title: str, start: str, end: str) -> None:
+@click.option(
+    "--start", type=DAY, default="2019-01-01", show_default=True, help="First day of the window."
+)
+@click.option(
+    "--end", type=DAY, default="2022-12-31", show_default=True, help="Last day of the window."
+)
+def new(path: Path, title: str, start: dt.datetime, end: dt.datetime) -> None:
     """Write a new study file at PATH, with every choice explained."""
     if path.exists():
         raise ConfigError("the file exists already", where=str(path), way_out="choose another name")
     text = TEMPLATE.format(
-        name=path.stem.lower().replace(" ", "-"),
-        title=title.replace('"', "'"),
-        start=start,
-        end=end,
+        name=_short_name(path.stem),
+        title=json.dumps(title, ensure_ascii=False),  # TOML's escapes are JSON's
+        start=start.date(),
+        end=end.date(),
         taxonomy=TAXONOMY,
         crime_types=", ".join(CRIME_TYPES),
     )
+    study = check_study(parse_toml(text, Study, where=str(path)))  # no file that cannot be read
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    study = load_study(path)
     say(f"Wrote {path}. Edit it, then: evalkit study check {path}")
     say(f"Hash now: {study_hash(study)}")
 
@@ -175,6 +186,12 @@ def run(
         print_json(result)
     else:
         print_result(result)
+
+
+def _short_name(stem: str) -> str:
+    """A file's name as a study's: small letters without accents, digits, ``.``, ``_`` and ``-``."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9_.-]+", "-", plain).strip("-_.")[:64] or "study"
 
 
 def claim_of(study: Study, path: Path) -> Claim | None:

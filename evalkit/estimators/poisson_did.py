@@ -101,7 +101,7 @@ class PoissonDid:
                 "rounds": float(question.round + 1),
                 "units_without_incidents": dropped,
             },
-            notes=_notes(dropped),
+            notes=_notes(dropped, len(statistics.sites)),
         )
 
 
@@ -184,10 +184,18 @@ def _clustered(
     return covariance
 
 
-def _notes(dropped: float) -> tuple[str, ...]:
-    if not dropped:
-        return ()
-    return (f"{dropped:g} units without any incident carry no information and were left out",)
+def _notes(dropped: float, cities: int) -> tuple[str, ...]:
+    notes = []
+    if cities > 1:
+        notes.append(
+            "one effect is assumed for all cities: differences between cities are not in the interval, "
+            "and nothing follows for a further city (random_effects is for that)"
+        )
+    if dropped:
+        notes.append(
+            f"{dropped:g} units without any incident carry no information and were left out"
+        )
+    return tuple(notes)
 
 
 estimator = PoissonDid()

@@ -52,10 +52,16 @@ class Absence:
     code: str
     rules: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        meaning = _MEANINGS.get(self.code, "")
-        rules = f" (rules: {', '.join(self.rules)})" if self.rules else ""
-        return f"{self.site}: {self.code}{rules}{' — ' + meaning if meaning else ''}"
+
+def list_absences(absent: Sequence[Absence]) -> str:
+    """Cities that share a reason together, each reason explained once."""
+    sentences = []
+    for code, rules in dict.fromkeys((one.code, one.rules) for one in absent):
+        cities = [one.site for one in absent if (one.code, one.rules) == (code, rules)]
+        named = f" (rules: {', '.join(rules)})" if rules else ""
+        meaning = f" — {_MEANINGS[code]}" if code in _MEANINGS else ""
+        sentences.append(f"{', '.join(cities)}: {code}{named}{meaning}")
+    return "; ".join(sentences)
 
 
 _MEANINGS: Final = {
@@ -176,7 +182,7 @@ def _require(answered: int, size: int, absent: Sequence[Absence], federation: Fe
     if answered >= needed and answered > 0:
         return
     raise MissingSiteError(
-        f"{len(absent)} of {size} cities gave no answer: " + "; ".join(str(one) for one in absent)
+        f"{len(absent)} of {size} cities gave no answer: {list_absences(absent)}"
         if size
         else "no city is on the roster",
         limit=f"at least {max(needed, 1)} cities",

@@ -134,7 +134,9 @@ class SiteStore:
         """Write the city's name and policy, which take effect for every study."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "site.json").write_bytes(
-            msgspec.json.encode({"name": site.name, "cameras": site.cameras.kind})
+            msgspec.json.encode(
+                {"name": site.name, "cameras": site.cameras.kind if site.cameras else "cctv"}
+            )
         )
         policy = self.folder / "policy.json"
         if site.policy is None:

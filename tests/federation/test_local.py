@@ -190,7 +190,7 @@ def test_no_exception_text_leaves_a_city(
         raise ValueError(f"could not convert {canary}")
 
     monkeypatch.setattr(client_app, "estimator", explode)
-    with pytest.raises(MissingSiteError, match="alta: INTERNAL") as caught:
+    with pytest.raises(MissingSiteError, match="alta, brisa, clara, dorada: INTERNAL") as caught:
         run_local(RunFolder.create(tmp_path / "run", asked), stores)
     assert canary not in str(caught.value)
     assert canary not in caplog.text

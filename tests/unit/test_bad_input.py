@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+import sys
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from evalkit.cli import main
+from evalkit.core.discover import estimator
+from evalkit.core.estimator import estimate
+from evalkit.core.panel import Panel, Role
+from evalkit.errors import SeparationError
+from evalkit.federation import client_app
+from evalkit.runtimes.pooled import ask_pooled
+from tests.panels import city
+from tests.panels import study as study_of
 
 WEST, SOUTH, EAST, NORTH = 10.0, 50.0, 10.03, 50.02
 
@@ -104,6 +117,9 @@ def study(folder: Path, estimator: str = "random_effects", more: str = "") -> Pa
     return path
 
 
+FROM_A_ROW = re.compile(r"\d\d:\d\d:\d\d|\b(?:10|50)\.\d{3,}")
+"""Times of day and coordinates as the town's rows have them, and no setting has."""
+
 Ending = tuple[int, str, str]
 Run = Callable[..., Ending]
 
@@ -116,6 +132,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         assert "Traceback" not in captured.out + captured.err
+        assert not FROM_A_ROW.search(captured.err)
         return int(ended.value.code or 0), captured.out, captured.err
 
     return call
@@ -147,6 +164,14 @@ def account(run: Run, site: Path, source: str = "incidents") -> dict:
     return found
 
 
+def test_the_pattern_knows_a_row_when_it_sees_one(tmp_path: Path) -> None:
+    town(tmp_path)
+    for name in ("incidents.csv", "cameras.csv"):
+        header, *rows = (tmp_path / name).read_text().splitlines()
+        assert not FROM_A_ROW.search(header)
+        assert all(FROM_A_ROW.search(row) for row in rows)
+
+
 def test_the_town_itself_is_good(study_run, tmp_path: Path) -> None:
     code, out, _ = study_run(study(tmp_path), town(tmp_path))
     assert code == 0
@@ -159,7 +184,9 @@ def test_missing_column(run: Run, tmp_path: Path) -> None:
     code, _, err = run("site", "check", "--site", site)
     assert code == 4
     assert "READ-COLUMN" in err
+    assert '"wenn"' in err
     assert '"when"' in err
+    assert "incidents.csv" in err
 
 
 @pytest.mark.parametrize(
@@ -190,6 +217,20 @@ def test_unknown_key_in_a_study_and_a_claim(run: Run, tmp_path: Path) -> None:
     code, _, err = run("study", "check", path)
     assert code == 3
     assert 'unknown key "figure"' in err
+
+
+def test_a_claim_that_nobody_knows(run: Run, tmp_path: Path) -> None:
+    path = study(tmp_path)
+    path.write_text('claim = "no-such-claim"\n' + path.read_text())
+    for command in (
+        ("study", "check", path),
+        ("study", "run", path, "--site", town(tmp_path), "--out", tmp_path / "runs"),
+    ):
+        code, _, err = run(*command)
+        assert code == 3
+        assert 'no claim named "no-such-claim"' in err
+        assert "cctv-review-2019" in err
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"name = ", b"\xff\xfe\x00", b"[window]\nstart = 3\n"])
@@ -309,9 +350,15 @@ def test_no_unit_goes_live(study_run, tmp_path: Path) -> None:
     assert "PANEL-TREATED" in err
 
 
-def test_one_cohort_only_is_allowed(study_run, tmp_path: Path) -> None:
+def test_one_cohort_only_is_allowed_with_a_note(study_run, run: Run, tmp_path: Path) -> None:
     site = town(tmp_path)
+    note = "all treated units go live in one period"
+    built = ("site", "panel", "--site", site, "--study", study(tmp_path), "--no-pictures")
+    assert note not in run(*built)[1]
     cameras().with_columns(live=pl.lit("2020-09-01")).write_csv(tmp_path / "cameras.csv")
+    code, out, _ = run(*built)
+    assert code == 0
+    assert note in out
     code, out, _ = study_run(study(tmp_path), site)
     assert code == 0
     assert "Effect:" in out
@@ -337,15 +384,46 @@ def test_zero_cells_are_refused_by_the_default_policy(study_run, tmp_path: Path)
     assert "way out" in err
 
 
-@pytest.mark.parametrize("estimator", ["poisson_did", "random_effects", "rate_ratio"])
+@pytest.mark.parametrize("zero_cells", ["refuse", "add_half"])
+@pytest.mark.parametrize("name", ["poisson_did", "random_effects", "rate_ratio"])
 def test_zero_cells_leave_no_city_whatever_the_estimator(
-    study_run, tmp_path: Path, estimator: str
+    study_run, tmp_path: Path, name: str, zero_cells: str
 ) -> None:
+    """The least a policy can ask for is one incident a cell, so a gate comes before any correction."""
     site = without_incidents_after_go_live(tmp_path)
-    code, _, err = study_run(study(tmp_path, estimator), site)
+    asked = study(tmp_path, name, f'zero_cells = "{zero_cells}"')
+    code, _, err = study_run(asked, site)
     assert code == 7
-    assert "town" in err
+    assert "town: REFUSAL" in err
     assert not list((tmp_path / "runs").rglob("*.release"))
+    incidents().write_csv(tmp_path / "incidents.csv")  # nothing but the incidents was in the way
+    assert study_run(asked, site)[0] == 0
+
+
+def without_treated_incidents() -> Panel:
+    """A panel whose treated units have no incident once they are live."""
+    panel = city("alta", 1)
+    counts = panel.counts.copy()
+    for unit in np.flatnonzero(panel.role == Role.TREATED):
+        counts[:, unit, panel.first_live[unit] :] = 0
+    return replace(panel, counts=counts)
+
+
+@pytest.mark.parametrize("name", ["poisson_did", "rate_ratio"])
+def test_zero_cells_in_one_place_are_a_separation(name: str) -> None:
+    with pytest.raises(SeparationError) as caught:
+        estimate(
+            estimator(name), study_of(estimator=name), ask_pooled([without_treated_incidents()])
+        )
+    assert caught.value.exit_code == 8
+    assert caught.value.way_out
+
+
+def test_one_half_is_added_where_the_study_says_so() -> None:
+    asked = study_of(estimator="rate_ratio", zero_cells="add_half")
+    found = estimate(estimator("rate_ratio"), asked, ask_pooled([without_treated_incidents()]))
+    assert np.isfinite(found.effect).all()
+    assert any("one half was added" in note for note in found.notes)
 
 
 def test_a_city_whose_crime_type_is_another(study_run, tmp_path: Path) -> None:
@@ -369,8 +447,12 @@ def test_a_city_without_a_panel(run: Run, tmp_path: Path) -> None:
     assert code == 5
     assert "PANEL-ABSENT" in err
     assert "evalkit site panel" in err
-    code, _, err = run("study", "run", path, "--site", site, "--reuse-panels", "--no-tracking")
-    assert code in (5, 7)
+    code, _, err = run(
+        "study", "run", path, "--site", site, "--reuse-panels", "--no-tracking", "--no-pictures",
+        "--out", tmp_path / "runs",
+    )  # fmt: skip
+    assert code == 5
+    assert "PANEL-ABSENT" in err
 
 
 def test_a_city_without_a_policy_refuses(study_run, tmp_path: Path) -> None:
@@ -381,11 +463,79 @@ def test_a_city_without_a_policy_refuses(study_run, tmp_path: Path) -> None:
     assert "rules: policy" in err
 
 
-def test_one_city_in_two_site_files(study_run, tmp_path: Path) -> None:
+def test_one_city_of_two_refuses(study_run, tmp_path: Path) -> None:
+    good, strict = (
+        town(tmp_path / "a", "a"),
+        town(tmp_path / "b", "b", policy="min_units = 1000"),
+    )
+    code, _, err = study_run(study(tmp_path), good, strict)
+    assert code == 7
+    assert "1 of 2 cities gave no answer: b: REFUSAL (rules: min_units" in err
+    assert "quorum" in err
+    code, out, _ = study_run(study(tmp_path, more="[federation]\nquorum = 1"), good, strict)
+    assert code == 0
+    assert "1 city)" in out
+    assert "Absent:   b did not answer or refused" in out
+    result = json.loads((tmp_path / "runs" / "latest" / "result.json").read_text())
+    assert result["absent"] == ["b"]
+    assert result["estimate"]["contributors"] == ["a"]
+
+
+def test_a_city_that_never_answers(
+    study_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that the study ends and names the city; how long a second is does not matter."""
+    answered, known = threading.Event(), client_app.estimator
+
+    def hang(name: str):
+        answered.wait(30)
+        return known(name)
+
+    monkeypatch.setattr(client_app, "estimator", hang)
+    try:
+        code, _, err = study_run(
+            study(tmp_path, more="[federation]\ntimeout_s = 1"), town(tmp_path)
+        )
+    finally:
+        answered.set()
+    assert code == 7
+    assert "town: NO-ANSWER" in err
+    assert "way out" in err
+
+
+def test_one_city_in_two_site_files(run: Run, tmp_path: Path) -> None:
     first, second = town(tmp_path / "a"), town(tmp_path / "b")
-    code, _, err = study_run(study(tmp_path), first, second)
+    for more in ([], ["--reuse-panels"]):
+        code, _, err = run(
+            "study", "run", study(tmp_path), "--site", first, "--site", second, *more,
+            "--out", tmp_path / "runs",
+        )  # fmt: skip
+        assert code == 3
+        assert "two site files name the city town" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_site_file_that_is_absent_or_a_folder(run: Run, tmp_path: Path) -> None:
+    for site in (tmp_path / "none.toml", tmp_path):
+        for command in (
+            ("site", "check", "--site", site),
+            ("site", "ledger", "--site", site),
+            ("study", "run", study(tmp_path), "--site", site, "--out", tmp_path / "runs"),
+        ):
+            code, _, err = run(*command)
+            assert code == 3
+            assert str(site) in err
+
+
+@pytest.mark.parametrize("command", ["check", "panel", "preview", "ledger"])
+def test_a_store_that_is_a_file(run: Run, tmp_path: Path, command: str) -> None:
+    """Above all, `ledger` must not say of it that nothing has left the city."""
+    site = town(tmp_path)
+    (tmp_path / "town.store").write_text("")
+    more = ["--study", study(tmp_path)] if command in {"panel", "preview"} else []
+    code, _, err = run("site", command, "--site", site, *more)
     assert code == 3
-    assert "two site files name the city town" in err
+    assert "town.store" in err
 
 
 def test_a_source_that_is_absent_empty_or_a_folder(run: Run, tmp_path: Path) -> None:
@@ -408,6 +558,8 @@ def test_a_run_folder_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 3
     assert "run folder" in err
+    assert str(tmp_path / "file") in err
+    assert not (tmp_path / "town.store").exists()  # said before anything was read
 
 
 @pytest.mark.parametrize(
@@ -417,8 +569,6 @@ def test_a_run_folder_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
 def test_missing_extras_say_how_to_get_them(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra: str, flag: str
 ) -> None:
-    import sys
-
     for name in [n for n in sys.modules if n.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
@@ -426,7 +576,13 @@ def test_missing_extras_say_how_to_get_them(
         "study", "run", study(tmp_path), "--site", town(tmp_path), "--out", tmp_path / "r", flag
     )
     assert code == 3
+    assert "EXTRA-MISSING" in err
     assert f"evalkit[{extra}]" in err
+    assert not (tmp_path / "r").exists()  # said before any city was asked
+    flags = ("--no-tracking", "--no-pictures")
+    code, _, _ = run("study", "run", tmp_path / "study.toml", "--site", tmp_path / "site.toml",
+                     "--out", tmp_path / "r", *flags)  # fmt: skip
+    assert code == 0  # the way out is one
 
 
 def test_unknown_preset_recipe_and_run(run: Run, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_seoul_cameras(cities: Path) -> None:
     }
     undated = found.rows.filter(pl.col("live_date").is_null())
     assert {"Dongjak-gu", "Yongsan-gu"} < set(undated["area"])
-    assert found.rows["live_date"].min() == dt.date(2003, 1, 1)
+    assert found.rows["live_date"].min() == dt.date(2004, 1, 1)
     assert set(found.rows["attribute.설치목적구분"]) == {"생활방범", "다목적", "차량방범"}
 
 

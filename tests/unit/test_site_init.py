@@ -1104,7 +1104,7 @@ def test_every_guess_can_be_changed(tmp_path: Path) -> None:
     assert site.incidents.encoding == "latin-1"
     assert msgspec.structs.asdict(site.incidents.columns) == {
         "date": "otra", "time": "", "longitude": "lon", "latitude": "lat", "id": "caso",
-        "crime_type": "delito", "area": "barrio",
+        "crime_type": "delito", "area": "barrio", "count": "",
     }  # fmt: skip
     assert site.incidents.date_format == ("%d/%m/%Y", "iso")
     assert site.incidents.duplicates == "keep"

@@ -39,6 +39,18 @@ def test_rooms_explain_themselves_without_flower_mlflow_or_plotting(room: str) -
     assert loaded & set(HEAVY) <= allowed
 
 
+@pytest.mark.parametrize(
+    "command", ["site init", "site check", "site panel", "site preview", "site ledger", "study run"]
+)
+def test_commands_explain_themselves_without_flower_mlflow_or_plotting(command: str) -> None:
+    words = [*command.split(), "--help"]
+    assert imported(f"from evalkit.cli import main; main({words})") & set(HEAVY) == set()
+
+
+def test_the_probe_sees_an_import() -> None:
+    assert {"numpy", "polars"} <= imported("import numpy, polars")
+
+
 def test_public_names_are_loaded_on_first_use() -> None:
     import evalkit
 
