@@ -57,14 +57,18 @@ format: $(VENV)/.installed-test ## apply ruff's fixes and format
 experiments: $(VENV)/.installed-test ## run the slow studies behind defaults and claims (marker `experiment`)
 	$(BIN)/python -m pytest -m experiment
 
+.PHONY: benchmark
+benchmark: $(VENV)/.installed-benchmark ## compare the panel with its peers (10 minutes, 4 GB of disk, 6 GB of memory)
+	$(BIN)/python experiments/benchmarks/panel.py
+
 .PHONY: install
 install: $(VENV)/.installed-test ## install everything a developer needs into .venv
 
 .PHONY: lock
 lock: $(VENV)/.created ## bring constraints.txt up to pyproject.toml (LOCK_FLAGS=--upgrade moves every version)
-	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --fork-strategy fewest \
+	$(BIN)/uv pip compile pyproject.toml --extra test --extra benchmark --universal --python-version 3.11 --fork-strategy fewest \
 	  --strip-extras --no-header --no-annotate --quiet $(LOCK_FLAGS) --output-file constraints.txt
-	@{ echo '# Exact versions of everything that .[test] resolves to, for Python >= 3.11 on Linux and macOS.'; \
+	@{ echo '# Exact versions of everything that .[test,benchmark] resolves to, for Python >= 3.11 on Linux and macOS.'; \
 	   echo '# Written by `make lock` (uv pip compile); do not edit.'; cat constraints.txt; } > $(VENV)/lock
 	@mv $(VENV)/lock constraints.txt
 
@@ -121,4 +125,8 @@ endif
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	$(call install,test)
+	@touch $@
+
+$(VENV)/.installed-benchmark: $(VENV)/.installed-test
+	$(call install,benchmark)
 	@touch $@

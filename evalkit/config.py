@@ -22,6 +22,8 @@ from evalkit.errors import ConfigError, TaxonomyError
 
 __all__ = [
     "DATABASE_FORMS",
+    "AreaColumns",
+    "Areas",
     "CameraColumns",
     "Cameras",
     "City",
@@ -171,6 +173,21 @@ class Cameras(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     last_day: dt.date | None = None
 
 
+class AreaColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which column or property holds what; without ``name`` file and row name a polygon."""
+
+    name: str = ""
+
+
+class Areas(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The city's polygons: GeoJSON, or GeoParquet with WKB. For studies whose unit is the polygon.
+
+    ``crs`` is that of the outlines. Settings of text and dates do not apply.
+    """
+
+    columns: AreaColumns = AreaColumns()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may leave the city. Defaults and their sources: ``docs/reference/disclosure.md``.
 
@@ -204,6 +221,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     city: City
     incidents: Incidents
     cameras: Cameras | None = None
+    areas: Areas | None = None
     policy: Policy | None = None
     store: str = ""
 
@@ -298,6 +316,8 @@ def _check_site(site: Site, *, where: str) -> Site:
     if site.cameras is not None:
         _check_places(site.cameras, where=where, section="cameras")
         _check_cameras(site.cameras, where=f"{where}, [cameras]")
+    if site.areas is not None:
+        _check_areas(site.areas, where=f"{where}, [areas]")
     incidents = site.incidents
     if incidents.first_day and incidents.last_day and incidents.last_day < incidents.first_day:
         raise ConfigError(
@@ -361,6 +381,17 @@ def _check_places(source: Incidents | Cameras, *, where: str, section: str) -> N
             "area_names are given but no column holds areas",
             where=f"{where}, [{section}.columns]",
             way_out="name the column as area",
+        )
+
+
+def _check_areas(areas: Areas, *, where: str) -> None:
+    _check_source(areas, where=where)
+    if areas.database or areas.format not in ("auto", "parquet", "geojson"):
+        raise ConfigError(
+            "areas are no geometry file",
+            where=where,
+            limit="files in GeoJSON, or in GeoParquet with WKB",
+            way_out="export them as GeoJSON",
         )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "EstimationError",
     "EvalkitError",
     "FileReadError",
+    "GeometryError",
     "LedgerError",
     "MissingColumnError",
     "MissingExtraError",
@@ -122,6 +123,12 @@ class DatabaseReadError(ReadError):
     """A database cannot be opened, or does not answer the query of the site file."""
 
     code = "READ-DATABASE"
+
+
+class GeometryError(ReadError):
+    """An outline of a geometry file has no certain inside."""
+
+    code = "READ-GEOMETRY"
 
 
 class EncodingError(ReadError):

@@ -6,6 +6,7 @@ store is all that the serving process ever opens.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +18,40 @@ import polars as pl
 from evalkit.config import Site, load_site
 from evalkit.core.discover import estimator
 from evalkit.core.estimator import Question, estimate
-from evalkit.core.frames import REJECT_REASONS, Account
+from evalkit.core.frames import COUNT, REJECT_REASONS, Account
 from evalkit.core.statistics import Statistics
-from evalkit.core.study import Study, study_hash
+from evalkit.core.study import Study, check_study, study_hash
 from evalkit.disclosure import gate
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
-from evalkit.errors import ConfigError, RefusalError, TaxonomyError
+from evalkit.errors import (
+    ConfigError,
+    EmptyWindowError,
+    NoControlError,
+    NothingToTestError,
+    PanelError,
+    RefusalError,
+    TaxonomyError,
+)
 from evalkit.federation.site_store import SiteStore
 from evalkit.panel.build import build_from_rows, build_panel
 from evalkit.panel.built import Built
 from evalkit.panel.tally import open_tally
-from evalkit.readers import Read, RowCache, read_cameras, read_incidents, write_rejected
+from evalkit.quality import Survey, survey
+from evalkit.quality.calendar import by_period, resolution_of
+from evalkit.quality.heaping import Clock
+from evalkit.quality.survey import Source
+from evalkit.quality.zones import ZoneShares, trial_study
+from evalkit.readers import (
+    Read,
+    RowCache,
+    read_areas,
+    read_cameras,
+    read_incidents,
+    write_rejected,
+)
+from evalkit.readers.clock import read_times, rejected_years
 from evalkit.readers.files import find_files
 from evalkit.readers.stream import stream_incidents
 
@@ -43,11 +65,19 @@ __all__ = [
     "preview",
     "store_panel",
     "stream_city",
+    "zone_shares",
 ]
 
 LARGE_BYTES: Final = 300_000_000
 """Size of the incidents' files from which they are counted as they are read: some million rows, for which
 reading all at once takes gigabytes of memory. Below it rows are kept, so that only new files are read."""
+
+NO_ZONES: Final[Mapping[type[PanelError], str]] = {
+    EmptyWindowError: "empty_window",
+    NoControlError: "no_control",
+    NothingToTestError: "nothing_to_test",
+}
+"""Why there are no shares by zone, in the words of `evalkit.report.check_words`."""
 
 BYTES_OF_A_ROW: Final = 60
 """To guess the number of rows, which decides how fine a search structure is worth its price."""
@@ -64,15 +94,22 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class CityRows:
-    """A city's normalised incidents and cameras, each with its account."""
+    """A city's normalised incidents and cameras, and its polygons if it has any, each with its account."""
 
     incidents: Read
     cameras: Read
+    areas: Read | None = None
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over both sources' fingerprints."""
-        return _joint_fingerprint(self.incidents.fingerprint, self.cameras.fingerprint)
+        """SHA-256 over the sources' fingerprints."""
+        outlines = () if self.areas is None else (self.areas.fingerprint,)
+        return _joint_fingerprint(self.incidents.fingerprint, self.cameras.fingerprint, *outlines)
+
+    @property
+    def outlines(self) -> pl.DataFrame | None:
+        """The polygons; None if the site file names none."""
+        return None if self.areas is None else self.areas.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +163,7 @@ def open_bench(path: Path) -> Bench:
 
 
 def read_city(bench: Bench) -> CityRows:
-    """Read both sources; files that were read before and have not changed come from the store's ``rows``.
+    """Read all sources; files that were read before and have not changed come from the store's ``rows``.
 
     Raises:
         ReadError: a file, column, encoding, date format or coordinate system is not what the site file says.
@@ -135,27 +172,95 @@ def read_city(bench: Bench) -> CityRows:
     rows = CityRows(
         read_incidents(bench.site, bench.folder, cache),
         read_cameras(bench.site, bench.folder, cache),
+        _read_outlines(bench),
     )
     cache.forget_the_rest()
     return rows
 
 
-def check_city(bench: Bench, rows: CityRows) -> dict[str, Any]:
+def check_city(
+    bench: Bench, rows: CityRows, study: Study | None = None, today: dt.date | None = None
+) -> dict[str, Any]:
     """The data-quality account of both sources, as plain numbers and text; it stays in the city.
 
     Also writes the rejected rows into the store's ``check`` folder.
+
+    Args:
+        bench: the city.
+        rows: both its sources.
+        study: for the shares of incidents by zone; without one those of `trial_study`.
+        today: dates after it are still to come; without one this machine's date.
+
+    Raises:
+        TaxonomyError: the city's categories are mapped to another taxonomy than the study's.
     """
+    if study is not None:
+        _check_taxonomy(bench.site, study)
     folder = bench.store.folder / "check"
     folder.mkdir(parents=True, exist_ok=True)
     sources = {"incidents": rows.incidents, "cameras": rows.cameras}
-    for name, source in sources.items():
+    outlines = {} if rows.areas is None else {"areas": rows.areas}
+    for name, source in (sources | outlines).items():
         write_rejected(source, folder / f"rejected-{name}.csv")
     return {
         "site": bench.site.name,
         "title": bench.site.city.title,
         "descriptions": dict(REJECT_REASONS),
         **{name: _check_source(source) for name, source in sources.items()},
+        **{name: _account_of(source) for name, source in outlines.items()},
+        **_survey(bench, rows, study, today or dt.date.today()).to_dict(),  # noqa: DTZ011 (the analyst's own day)
     }
+
+
+def _survey(bench: Bench, rows: CityRows, study: Study | None, today: dt.date) -> Survey:
+    site, incidents, cameras = bench.site, rows.incidents, rows.cameras
+    times = read_times(site.incidents, bench.folder)
+    shares = zone_shares(bench, rows, study)
+    return survey(
+        Source(incidents.rows, incidents.account),
+        Source(cameras.rows, cameras.account),
+        rejected=rejected_years(incidents, site.incidents, site.city.time_zone),
+        clock=Clock(times.times, times.midnights, times.full_hours) if times else None,
+        shares=shares if isinstance(shares, ZoneShares) else None,
+        no_shares=shares if isinstance(shares, str) else "",
+        today=today,
+    )
+
+
+def zone_shares(bench: Bench, rows: CityRows, study: Study | None) -> ZoneShares | str:
+    """Incidents by zone of a study, or of `trial_study`; why not, if no panel can be built for it."""
+    incidents, cameras = rows.incidents.rows, rows.cameras.rows
+    if cameras.is_empty():
+        return "no_cameras"
+    first, last = incidents["date"].min(), incidents["date"].max()
+    if not isinstance(first, dt.date) or not isinstance(last, dt.date):
+        return "no_rows"
+    chosen = study or trial_study(
+        first,
+        last,
+        resolution_of(incidents["date"]),
+        incidents["crime_type"].unique().to_list(),
+        placed=all(part["longitude"].count() > 0 for part in (incidents, cameras)),
+    )
+    if chosen is None:
+        return "short"
+    try:
+        built = build_panel(
+            incidents,
+            cameras,
+            check_study(chosen),
+            site_name=bench.site.name,
+            bounds=bench.site.city.bounds,
+            study_hash=study_hash(chosen),
+            fingerprint=rows.fingerprint,
+            areas=rows.outlines,
+        )
+    except PanelError as error:
+        return NO_ZONES.get(type(error), "no_panel")
+    roles = dict(built.diagnostics.zones.select("role", "incidents").iter_rows())
+    outside = ("without a usable place", "outside every unit")
+    roles["outside"] = sum(built.account.get(label, 0) for label in outside)
+    return ZoneShares(chosen.name, study is not None, roles)
 
 
 def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Built:
@@ -180,9 +285,14 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
         bounds=bench.site.city.bounds,
         study_hash=study_hash(study),
         fingerprint=rows.fingerprint,
+        areas=rows.outlines,
     )
     bench.store.write(bench.site, study, built)
     return built
+
+
+def _read_outlines(bench: Bench) -> Read | None:
+    return read_areas(bench.site, bench.folder) if bench.site.areas else None
 
 
 def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
@@ -200,7 +310,9 @@ def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
     site, bounds = bench.site, bench.site.city.bounds
     cameras = read_cameras(site, bench.folder)
     rows_to_come = _bytes(bench) // BYTES_OF_A_ROW
-    tally = open_tally(cameras.rows, study, bounds, rows_to_come)
+    outlines = _read_outlines(bench)
+    areas = None if outlines is None else outlines.rows
+    tally = open_tally(cameras.rows, study, bounds, rows_to_come, areas)
     incidents = None if tally is None else stream_incidents(site, bench.folder, tally.fresh)
     if incidents is None:
         return None
@@ -210,7 +322,12 @@ def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
         study,
         site_name=site.name,
         study_hash=study_hash(study),
-        fingerprint=_joint_fingerprint(incidents.fingerprint, cameras.fingerprint),
+        fingerprint=_joint_fingerprint(
+            incidents.fingerprint,
+            cameras.fingerprint,
+            *(() if outlines is None else (outlines.fingerprint,)),
+        ),
+        areas=areas,
     )
     return StreamedCity(built, incidents.account, incidents.notes)
 
@@ -297,24 +414,37 @@ def _check_source(source: Read) -> Mapping[str, Any]:
         "rejected": {reason: count for reason, count in account.rejected.items() if count},
         "first": _iso(dates.min()),
         "last": _iso(dates.max()),
-        "by_month": _by_month(dates),
+        "number": int(source.rows[COUNT].cast(pl.Int64).sum()),
+        "by_month": _by_month(source.rows, column),
         "crime_types": _counts(source.rows, "crime_type"),
         "notes": list(source.notes),
     }
 
 
-def _by_month(dates: pl.Series) -> list[tuple[str, int]]:
-    """Month (its first day) and number of rows, oldest first, months without rows left out."""
-    months = (
-        dates.dt.truncate("1mo").alias("month").to_frame().group_by("month").len().sort("month")
-    )
-    return [(month.isoformat(), int(count)) for month, count in months.iter_rows()]
+def _account_of(source: Read) -> Mapping[str, Any]:
+    account = source.account
+    return {
+        "read": account.read,
+        "used": account.used,
+        "rejected": {reason: count for reason, count in account.rejected.items() if count},
+        "first": None,
+        "last": None,
+        "notes": list(source.notes),
+    }
+
+
+def _by_month(rows: pl.DataFrame, column: str) -> list[tuple[str, int]]:
+    """Month (its first day) and what its rows stand for, oldest first, months without any left out."""
+    months = by_period(rows[column], rows[COUNT], "month")
+    return [(month.isoformat(), count) for month, count in months if count]
 
 
 def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    """Value → what its rows stand for, the most frequent first."""
     if column not in rows.columns:
         return {}
-    counts = rows.group_by(column).len().sort("len", descending=True)
+    number = pl.col(COUNT).cast(pl.Int64).sum()
+    counts = rows.group_by(column).agg(number).sort(COUNT, column, descending=[True, False])
     return {str(name): int(count) for name, count in counts.iter_rows()}
 
 

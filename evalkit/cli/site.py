@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,28 +63,35 @@ def init(path: Path, recipe: str | None, data: Path | None, yes: bool, **answers
 
 @command.command()
 @site_option
-@click.option("--no-pictures", is_flag=True, help="Draw nothing.")
+@click.option(
+    "--study",
+    "study_path",
+    type=click.Path(path_type=Path),
+    help="Show how many incidents lie in this study's zones; without it a trial study's.",
+)
+@click.option(
+    "--no-pictures", is_flag=True, help="Draw nothing; the page is written without a map."
+)
 @as_json_option
-def check(path: Path, no_pictures: bool, as_json: bool) -> None:
-    """Account for every row of the city's files. Everything it writes stays in the city."""
-    from evalkit.cli.site_check import draw_check
+def check(path: Path, study_path: Path | None, no_pictures: bool, as_json: bool) -> None:
+    """Account for every row and look for what may be wrong. Everything it writes stays in the city."""
+    from evalkit.cli.site_check import summary, write_pages
+    from evalkit.config import load_study
     from evalkit.workbench import check_city, open_bench, read_city
 
+    study = load_study(study_path) if study_path else None
     bench = open_bench(path)
     rows = read_city(bench)
-    found = check_city(bench, rows)
+    found = check_city(bench, rows, study)
     folder = bench.store.folder / "check"
-    if not no_pictures:
-        draw_check(found, bench, rows, folder)
+    pages = write_pages(found, bench, rows, folder, draw=not no_pictures)
     if as_json:
         print_json(found)
         return
-    say(f"{found['title']} ({found['site']})")
-    for source in ("incidents", "cameras"):
-        _print_account(source, found[source], found["descriptions"])
-    if not no_pictures:
-        say(f"Details:  {folder / 'check.html'}")
-    say(f"Rejected: {folder}/rejected-*.csv")
+    for line in summary(found):
+        say(line)
+    say(f"Page:     {pages[0]} (also {', '.join(page.name for page in pages[1:])})")
+    say(f"Rejected: {folder}/rejected-*.csv. All of it stays in the city.")
 
 
 @command.command()
@@ -95,7 +101,8 @@ def check(path: Path, no_pictures: bool, as_json: bool) -> None:
 @as_json_option
 def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> None:
     """Build the study's panel from the raw files and put it into the city's store."""
-    from evalkit.cli.site_check import draw_panel
+    from evalkit.cli.site_balance import balance_lines
+    from evalkit.cli.site_check import draw_panel, panel_page
     from evalkit.config import load_study
     from evalkit.core.study import study_hash
     from evalkit.workbench import open_bench, store_panel
@@ -104,6 +111,7 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
     built = store_panel(bench, study)
     folder = bench.store.study_folder(study_hash(study))
     pictures = [] if no_pictures else draw_panel(built, study, bench.site.city.title, folder)
+    page = panel_page(built, study, bench.site.city.title, folder, pictures)
     if as_json:
         print_json(
             {
@@ -112,7 +120,9 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
                 "units": built.panel.n_units,
                 "periods": built.panel.n_periods,
                 "account": built.account,
+                "balance": list(built.balance),
                 "notes": list(built.diagnostics.notes),
+                "page": str(page),
                 "pictures": [str(picture) for picture in pictures],
             }
         )
@@ -121,9 +131,12 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
     width = max(map(len, built.account))
     for label, count in built.account.items():
         say(f"  {label.replace('_', ' '):<{width}}  {count:>10,}")
+    for line in balance_lines(built.balance):
+        say(line)
     for note in built.diagnostics.notes:
         say(f"Note: {note}")
     say(f"Stored in {folder}")
+    say(f"Page: {page}")
     for picture in pictures:
         say(f"Picture: {picture}")
 
@@ -204,14 +217,3 @@ def ledger(path: Path, as_json: bool) -> None:
             f"{entry['estimator']}/{entry['stage']} round {entry['round']}: {what}"
         )
     say(f"{len(entries)} entries, chain verified.")
-
-
-def _print_account(source: str, found: Mapping[str, Any], descriptions: Mapping[str, str]) -> None:
-    rejected = sum(found["rejected"].values())
-    say(f"{source}: {found['read']:,} rows read = {found['used']:,} used + {rejected:,} rejected")
-    for reason, count in found["rejected"].items():
-        say(f"  {count:>8,}  {reason}: {descriptions[reason]}")
-    if found["first"]:
-        say(f"  dates from {found['first']} to {found['last']}")
-    for note in found["notes"]:
-        say(f"  note: {note}")

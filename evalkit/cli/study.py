@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import unicodedata
 from pathlib import Path
@@ -15,7 +16,7 @@ from evalkit.claims.claim import Claim, load_claim
 from evalkit.cli.output import as_json_option, print_json, say
 from evalkit.config import find_config, load_study, parse_toml
 from evalkit.core.discover import estimator
-from evalkit.core.study import Study, check_study, study_hash
+from evalkit.core.study import Matching, Study, Units, check_study, matching_of, study_hash
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.errors import ConfigError
 
@@ -34,9 +35,9 @@ end = {end}            # last day, included
 period = "month"            # day, week, month or quarter; whole ones only
 
 [units]
-kind = "catchment"          # grid, catchment or area
+kind = "catchment"          # grid, hexagon, catchment, area or polygon
 radius_m = 100.0            # treated: everywhere within this distance of a camera
-ring_m = 200.0              # set apart: crime might move here
+ring_m = 200.0              # set apart: crime might move here; a list makes several rings
 controls = "lattice"        # discs of the same size elsewhere, or "later_cameras"
 
 [outcome]
@@ -117,10 +118,12 @@ def check(path: Path, as_json: bool) -> None:
         return
     units = study.units
     where = {
-        "grid": f"square cells of {units.cell_m:g} m, a buffer of {units.ring_m:g} m around cameras set apart",
-        "catchment": f"{units.radius_m:g} m around cameras, ring to {units.ring_m:g} m set apart, "
-        f"controls: {units.controls}",
+        "grid": f"square cells of {units.cell_m:g} m, a buffer of {units.reach_m:g} m around cameras set apart",
+        "catchment": f"{units.radius_m:g} m around cameras, {_rings(units)}, controls: {units.controls}",
+        "hexagon": f"H3 hexagons of resolution {units.hexagon_resolution}, a buffer of {units.reach_m:g} m around "
+        "cameras set apart",
         "area": "named areas",
+        "polygon": f"polygons of the city's own, a buffer of {units.reach_m:g} m around cameras set apart",
     }[units.kind]
     stage = (
         f" over {study.analysis.first_stage}"
@@ -130,6 +133,7 @@ def check(path: Path, as_json: bool) -> None:
     say(f"Study:    {study.title} ({study.name})")
     say(f"Window:   {study.window.start} to {study.window.end} by {study.window.period}")
     say(f"Units:    {where}")
+    say(f"Controls: {_controls(matching_of(study))}")
     say(f"Outcome:  {', '.join(study.outcome.crime_types)}")
     say(
         f"Analysis: {study.analysis.estimator}{stage}; cities must allow the release class {needed}"
@@ -186,6 +190,30 @@ def run(
         print_json(result)
     else:
         print_result(result)
+
+
+def _controls(matching: Matching) -> str:
+    """Which controls are kept, for people."""
+    if matching.method == "none":
+        return "all of them, not matched"
+    caliper = matching.largest_distance
+    within = "any distance" if math.isinf(caliper) else f"{caliper:g} standard deviations"
+    again = "with" if matching.replacement else "without"
+    return (
+        f"up to {matching.ratio} for each treated unit, {matching.method} by {', '.join(matching.covariates)} "
+        f"within {within}, {again} replacement"
+    )
+
+
+def _rings(units: Units) -> str:
+    """Where the rings end, for people."""
+    match [f"{radius:g}" for radius in units.rings_m]:
+        case []:
+            return "no ring"
+        case [only]:
+            return f"ring to {only} m set apart"
+        case radii:
+            return f"rings to {', '.join(radii[:-1])} and {radii[-1]} m set apart"
 
 
 def _short_name(stem: str) -> str:

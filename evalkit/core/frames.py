@@ -21,6 +21,7 @@ import polars as pl
 from evalkit.errors import ReadError
 
 __all__ = [
+    "AREAS",
     "ATTRIBUTE",
     "CAMERAS",
     "COUNT",
@@ -50,6 +51,9 @@ REJECT_REASONS: Final[dict[str, str]] = {
     "outside_city": "the point lies outside the city's bounds",
     "missing_area": "the area is empty or marked as missing, and it is all that places the row",
     "unmapped_area": "the area is not one that area_names lists, and it is all that places the row",
+    "missing_name": "the polygon's name is empty or marked as missing",
+    "missing_geometry": "the polygon is absent, or has no inside",
+    "not_polygon": "the geometry is a point, a line or a mixture, and no polygon",
     "duplicate": "the row repeats an earlier one that is used",
 }
 """Every reason for leaving a row out, in the order in which they are tried, with its meaning."""
@@ -174,6 +178,21 @@ CAMERAS: Final = Contract(
     key=("file", "row"),
 )
 """One row per camera record that is used; several may be one place."""
+
+
+AREAS: Final = Contract(
+    name="areas",
+    columns=(
+        _FILE,
+        _ROW,
+        Column("name", pl.String(), "the area's name; rows of one name are one area"),
+        Column(
+            "geometry", pl.Binary(), "valid polygon of one or several parts, WKB, WGS 84", "degrees"
+        ),
+    ),
+    key=("file", "row"),
+)
+"""One row per polygon that is used, in the order of the files."""
 
 
 def cameras_with(attributes: Iterable[str]) -> Contract:

@@ -24,6 +24,9 @@ from evalkit.errors import PanelError
 
 __all__ = ["NEVER", "Panel", "Role", "concatenate"]
 
+_RING_LEFT_OUT: Final = np.empty(0, dtype=np.int64)
+"""Stands for "not given" in the constructor."""
+
 NEVER: Final = -1
 """Go-live index of a unit that has no camera in the window."""
 
@@ -54,6 +57,8 @@ class Panel:
         unit_ids: (U,) text, unique within a city.
         site_of_unit: (U,) index into ``sites``.
         role: (U,) `Role` values.
+        ring: (U,) which ring: 1, 2, … outward from the camera, 0 for units that are none. Left out, every unit
+            of role `Role.RING` is in the first.
         first_live, last_live: (U,) period index or `NEVER`; equal except in merged cohorts.
         counts: (C, U, T) incidents, non-negative integers.
         exposure: (U, T) non-negative; 1 where nothing better is known, 0 where a cell is not observed.
@@ -71,14 +76,18 @@ class Panel:
     last_live: NDArray[np.int64]
     counts: NDArray[np.int64]
     exposure: NDArray[np.float64]
+    ring: NDArray[np.int64] = field(default_factory=lambda: _RING_LEFT_OUT)
     study: str = ""
     fingerprint: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        if self.ring is _RING_LEFT_OUT:
+            object.__setattr__(self, "ring", (self.role == Role.RING).astype(np.int64))
         units, periods = len(self.unit_ids), len(self.periods)
         shapes = {
             "site_of_unit": (self.site_of_unit.shape, (units,)),
             "role": (self.role.shape, (units,)),
+            "ring": (self.ring.shape, (units,)),
             "first_live": (self.first_live.shape, (units,)),
             "last_live": (self.last_live.shape, (units,)),
             "counts": (self.counts.shape, (len(self.crime_types), units, periods)),
@@ -92,11 +101,14 @@ class Panel:
                 )
         if self.counts.size and self.counts.min() < 0:
             raise PanelError("panel counts are negative", limit="counts ≥ 0")
+        if self.ring.size and self.ring.min() < 0:
+            raise PanelError("panel rings are negative", limit="0, 1, 2, …")
         if not (np.isfinite(self.exposure).all() and (self.exposure >= 0).all()):
             raise PanelError("panel exposure is negative or not finite", limit="0 ≤ exposure < ∞")
         for array in (
             self.site_of_unit,
             self.role,
+            self.ring,
             self.first_live,
             self.last_live,
             self.counts,
@@ -138,6 +150,7 @@ class Panel:
             unit_ids=self.unit_ids[units],
             site_of_unit=self.site_of_unit[units],
             role=self.role[units],
+            ring=self.ring[units],
             first_live=self.first_live[units],
             last_live=self.last_live[units],
             counts=self.counts[:, units],
@@ -189,6 +202,7 @@ def concatenate(panels: Sequence[Panel]) -> Panel:
             [panel.site_of_unit + start for panel, start in zip(ordered, starts, strict=False)]
         ),
         role=np.concatenate([panel.role for panel in ordered]),
+        ring=np.concatenate([panel.ring for panel in ordered]),
         first_live=np.concatenate([panel.first_live for panel in ordered]),
         last_live=np.concatenate([panel.last_live for panel in ordered]),
         counts=np.concatenate([panel.counts for panel in ordered], axis=1),

@@ -5,8 +5,10 @@ Vocabulary
     unit        the place that is counted: a grid cell, a camera's catchment, a named area.
     catchment   everywhere within ``radius_m`` of a camera; nearest camera wins.
     ring        from ``radius_m`` to ``ring_m``: where crime might be displaced to. Set apart, not a control.
+                Several radii make several rings, each from the radius before it to its own.
     cohort      the units whose first camera goes live in the same period.
     transition  the period in which a camera goes live: neither before nor after.
+    matching    choosing controls that were like the treated units before any of these had a camera.
 
 Every default cites where it comes from.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Annotated, Literal
+import itertools
+import math
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -25,18 +29,29 @@ from evalkit.errors import ConfigError, TaxonomyError
 __all__ = [
     "Analysis",
     "Federation",
+    "Matching",
     "Outcome",
     "Study",
     "Treatment",
     "Units",
     "Window",
     "check_study",
+    "matching_of",
     "study_hash",
 ]
 
+AUSTIN_CALIPER: Final = 0.2
+"""Standard deviations of the logit of the propensity score: the caliper Austin (2011) recommends."""
+
 Metres = Annotated[float, msgspec.Meta(gt=0, le=50_000)]
+Resolution = Annotated[int, msgspec.Meta(ge=5, le=12)]
+RingRadii = Annotated[tuple[Metres, ...], msgspec.Meta(min_length=1)]
 Hour = Annotated[int, msgspec.Meta(ge=0, le=24)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+
+
+RESOLUTION: Final = 9
+"""H3 resolution of hexagons where the study names none."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,17 +65,46 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Units(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a unit is.
 
+    ``resolution`` is that of the H3 grid, for hexagons: 9 has edges of 201 m, the nearest to the cells of 250 m.
+    Other kinds of unit do not have it, so that their hash is what it was before there were hexagons.
+    ``ring_m`` is one number, or for catchments several in ascending order, each the outer radius of a ring of
+    its own: how far displacement reaches is then seen and not assumed. A list of one number is that number.
+
     ``radius_m`` 100 and ``ring_m`` 200: the viewshed and displacement distances of the Newark and
     Medellín evaluations (Piza, Caplan & Kennedy 2014; Gómez, Mejía & Tobón 2021 use 120 m).
     ``controls`` says where a catchment study finds its controls: ``lattice`` discs of the same radius
     outside every ring, or ``later_cameras`` only (sites chosen for a camera but not live yet).
     """
 
-    kind: Literal["grid", "catchment", "area"]
+    kind: Literal["grid", "hexagon", "catchment", "area", "polygon"]
     cell_m: Metres = 250.0
+    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
     radius_m: Metres = 100.0
-    ring_m: Metres = 200.0
+    ring_m: Metres | RingRadii = 200.0
     controls: Literal["lattice", "later_cameras"] = "lattice"
+
+    def __post_init__(self) -> None:
+        if self.kind == "hexagon" and self.resolution is msgspec.UNSET:
+            msgspec.structs.force_setattr(self, "resolution", RESOLUTION)
+        if isinstance(self.ring_m, tuple) and len(self.ring_m) == 1:
+            # One question, one hash. The way msgspec has for a frozen structure that is being made.
+            msgspec.structs.force_setattr(self, "ring_m", self.ring_m[0])
+
+    @property
+    def hexagon_resolution(self) -> int:
+        """``resolution``, or its default."""
+        return RESOLUTION if self.resolution is msgspec.UNSET else self.resolution
+
+    @property
+    def rings_m(self) -> tuple[float, ...]:
+        """Outer radii of the rings, outward; none if ``ring_m`` does not lie beyond ``radius_m``."""
+        radii = self.ring_m if isinstance(self.ring_m, tuple) else (self.ring_m,)
+        return tuple(radius for radius in radii if radius > self.radius_m)
+
+    @property
+    def reach_m(self) -> float:
+        """Outermost radius: that of the last ring, or ``radius_m`` without one."""
+        return self.rings_m[-1] if self.rings_m else self.radius_m
 
 
 class Treatment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +172,35 @@ class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     small_cohorts: Literal["refuse", "coarsen", "set_apart"] = "coarsen"
 
 
+class Matching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which controls a city keeps, from what is known before the first of its treated units goes live.
+
+    ``method`` none: matching on outcomes before can itself bring regression to the mean into a
+    difference-in-differences (Daw & Hatfield 2018), so a study must ask for it. ``nearest`` takes the distance
+    of standardised covariates, ``propensity`` that of the logit of a logistic regression (Rosenbaum & Rubin
+    1985). ``ratio`` controls for each treated unit, at most. ``replacement`` false: estimators carry no
+    weights, so a control that is taken twice would still count once, and the balance shown would not be that
+    of the estimate. ``caliper`` is the largest distance allowed: in standard deviations of the logit
+    (``propensity``; 0.2 by default, Austin 2011) or of the covariates (``nearest``; none by default); 0 is
+    none. ``covariates``: ``level``, the log of 1 + incidents before; ``trend``, how that differs between the
+    later and the earlier half; ``x`` and ``y``, metres east and north of the city's centre. ``pre_periods``
+    last periods before the first go-live; 0 is all.
+    """
+
+    method: Literal["none", "nearest", "propensity"] = "none"
+    ratio: Annotated[int, msgspec.Meta(ge=1, le=50)] = 1
+    replacement: bool = False
+    caliper: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    covariates: tuple[Literal["level", "trend", "x", "y"], ...] = ("level", "trend")
+    pre_periods: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def largest_distance(self) -> float:
+        """The caliper in force; infinite for none."""
+        default = AUSTIN_CALIPER if self.method == "propensity" else 0.0
+        return (default if self.caliper is None else self.caliper) or math.inf
+
+
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One pre-registered question. Its hash is what a city approves."""
 
@@ -139,6 +212,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     treatment: Treatment = Treatment()
     analysis: Analysis = Analysis()
     federation: Federation = Federation()
+    matching: Matching | msgspec.UnsetType = msgspec.UNSET
     claim: str | None = None
     notes: str = ""
 
@@ -147,9 +221,15 @@ def study_hash(study: Study) -> str:
     """SHA-256 over the study's canonical JSON (sorted keys, no spaces), as 64 hex digits.
 
     Defaults are spelled out in the canonical form, so a default that changes between versions changes the
-    hash and asks for a new approval.
+    hash and asks for a new approval. A section that came later and is not in the file is left out, so that
+    studies written before it keep their hash.
     """
     return hashlib.sha256(msgspec.json.encode(study, order="deterministic")).hexdigest()
+
+
+def matching_of(study: Study) -> Matching:
+    """The study's matching; the default, which is none, where it has no such section."""
+    return Matching() if study.matching is msgspec.UNSET else study.matching
 
 
 def check_study(study: Study) -> Study:
@@ -163,13 +243,8 @@ def check_study(study: Study) -> Study:
     _check_window(study.window)
     _check_treatment(study.treatment, study.units)
     _check_hours(study.outcome.hours)
-    if study.units.kind != "area" and study.units.ring_m < study.units.radius_m:
-        raise ConfigError(
-            f"units.ring_m ({study.units.ring_m:g}) is smaller than units.radius_m ({study.units.radius_m:g})",
-            where="[units]",
-            limit="ring_m ≥ radius_m; the ring runs from one to the other",
-            way_out="raise ring_m, or set both to the same number for no ring",
-        )
+    _check_matching(matching_of(study), study.units)
+    _check_rings(study.units)
     if study.outcome.taxonomy != TAXONOMY:
         raise TaxonomyError(
             f'the study names the taxonomy "{study.outcome.taxonomy}"',
@@ -207,6 +282,37 @@ def _check_window(window: Window) -> None:
             )
 
 
+def _check_rings(units: Units) -> None:
+    if isinstance(units.ring_m, tuple):
+        _check_several_rings(units, units.ring_m)
+    elif units.kind != "area" and units.ring_m < units.radius_m:
+        raise ConfigError(
+            f"units.ring_m ({units.ring_m:g}) is smaller than units.radius_m ({units.radius_m:g})",
+            where="[units]",
+            limit="ring_m ≥ radius_m; the ring runs from one to the other",
+            way_out="raise ring_m, or set both to the same number for no ring",
+        )
+
+
+def _check_several_rings(units: Units, radii: tuple[float, ...]) -> None:
+    if units.kind != "catchment":
+        raise ConfigError(
+            f'several ring_m are given with units of kind "{units.kind}"',
+            where="[units]",
+            limit='units.kind = "catchment": elsewhere a unit lies in a ring as a whole or not at all',
+            way_out="give one ring_m",
+        )
+    edges = (units.radius_m, *radii)
+    if any(outer <= inner for inner, outer in itertools.pairwise(edges)):
+        raise ConfigError(
+            f"units.ring_m ({', '.join(f'{radius:g}' for radius in radii)}) does not ascend from units.radius_m "
+            f"({units.radius_m:g})",
+            where="[units]",
+            limit="radius_m < the first < the second and so on; each ring runs from one to the next",
+            way_out="sort them, each once and all beyond radius_m",
+        )
+
+
 def _check_treatment(treatment: Treatment, units: Units) -> None:
     if treatment.washout_periods and treatment.transition == "treat":
         raise ConfigError(
@@ -239,6 +345,24 @@ def _check_hours(hours: tuple[int, int] | None) -> None:
             where="[outcome]",
             limit="two different hours, the first from 0 to 23, the second from 0 to 24: [22, 6] is the night",
             way_out="correct the hours, or leave them out for the whole day",
+        )
+
+
+def _check_matching(matching: Matching, units: Units) -> None:
+    chosen = matching.covariates
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(
+            "a covariate is named twice" if chosen else "no covariate is named",
+            where="[matching] covariates",
+            limit="one or more of level, trend, x, y, each once",
+            way_out='leave the key out for ["level", "trend"]',
+        )
+    if units.kind == "area" and {"x", "y"} & set(chosen):
+        raise ConfigError(
+            "controls are to be matched on coordinates, and areas have none",
+            where="[matching] covariates",
+            limit="level and trend, where units are areas",
+            way_out="leave x and y out",
         )
 
 

@@ -23,7 +23,7 @@ ROLE_LABELS: Final[dict[Role, str]] = {
     Role.RING: "in ring units",
     Role.ALWAYS: "in units live from the start",
     Role.UNDATED: "in units with a camera of unknown date",
-    Role.SET_APART: "in units outside the adoption dates",
+    Role.SET_APART: "in units set apart by the study",
 }
 """Entries of the account, one for each role."""
 

@@ -12,19 +12,23 @@ exception are controls whose own camera comes after the study's adoption dates (
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalkit.core.panel import Panel
-from evalkit.core.study import Study, Units
+from evalkit.core.panel import Panel, Role
+from evalkit.core.study import Matching, Study, Units, matching_of
 from evalkit.panel.account import account_of, facts_of
+from evalkit.panel.balance import Balance, balance_of
 from evalkit.panel.built import Built
-from evalkit.panel.checks import check_design, check_places, check_rows, check_size
+from evalkit.panel.checks import check_areas, check_design, check_places, check_rows, check_size
 from evalkit.panel.cohorts import Cohorts, cohorts, role_names
+from evalkit.panel.covariates import Covariates, covariates_of
 from evalkit.panel.diagnostics import diagnose
+from evalkit.panel.matching import Matched, match_units
 from evalkit.panel.periods import period_starts
 from evalkit.panel.projection import Projection, city_projection, unproject
 from evalkit.panel.rows import Rows, window_rows
@@ -32,6 +36,8 @@ from evalkit.panel.sites import Cameras, place_cameras
 from evalkit.panel.zones.area import area_zones
 from evalkit.panel.zones.catchment import catchment_zones
 from evalkit.panel.zones.grid import grid_zones
+from evalkit.panel.zones.hexagon import hexagon_zones
+from evalkit.panel.zones.polygon import polygon_zones
 from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning
 
 __all__ = ["MAX_CELLS", "Built", "build_from_rows", "build_panel"]
@@ -43,6 +49,7 @@ ZONES: Final[dict[str, Callable[[Incidents, Cameras, Units], Zoning]]] = {
     "grid": grid_zones,
     "catchment": catchment_zones,
     "area": area_zones,
+    "hexagon": hexagon_zones,
 }
 
 
@@ -55,6 +62,7 @@ def build_panel(
     bounds: tuple[float, float, float, float],
     study_hash: str,
     fingerprint: str,
+    areas: pl.DataFrame | None = None,
 ) -> Built:
     """Build one city's panel for one study.
 
@@ -66,13 +74,16 @@ def build_panel(
         bounds: west, south, east, north of the city in degrees; coordinates outside are not usable.
         study_hash: `study_hash(study)`, stamped on the panel.
         fingerprint: SHA-256 of the sources, stamped on the panel.
+        areas: keeps the contract `evalkit.core.frames.AREAS`; for studies of polygons.
 
     Raises:
         TaxonomyError: none of the study's crime types occurs in the city.
         EmptyWindowError: no incident of these types in the window.
         NothingToTestError: no unit goes live inside the window with a before and an after.
         NoControlError: no unit to compare them with.
-        PanelError: the study's units need places the rows lack, or the panel would be too large.
+        PanelError: the study's units need places the rows lack, the panel would be too large, or a covariate
+            that controls are to be matched on is not known.
+        MissingExtraError: the study matches controls and scikit-learn is not installed.
     """
     return build_from_rows(
         window_rows(incidents, study, city_projection(bounds), bounds),
@@ -81,6 +92,7 @@ def build_panel(
         site_name=site_name,
         study_hash=study_hash,
         fingerprint=fingerprint,
+        areas=areas,
     )
 
 
@@ -92,6 +104,7 @@ def build_from_rows(
     site_name: str,
     study_hash: str,
     fingerprint: str,
+    areas: pl.DataFrame | None = None,
 ) -> Built:
     """As `build_panel`, from incidents that were counted already (`evalkit.panel.tally`)."""
     where = f"site {site_name}, study {study.name}"
@@ -100,8 +113,8 @@ def build_from_rows(
     placed = place_cameras(cameras, projection, rows.places.bounds)
     check_places(rows, placed, study, where)
 
-    zoning = ZONES[study.units.kind](rows.places, placed, study.units)
-    found = cohorts(zoning.first, zoning.undated, zoning.ring, study.window, study.treatment)
+    zoning = _zoning(rows.places, placed, study.units, areas, where)
+    found = cohorts(zoning.first, zoning.undated, zoning.ring > 0, study.window, study.treatment)
     check_design(found, study, where)
 
     names = tuple(dict.fromkeys(study.outcome.crime_types))
@@ -113,6 +126,7 @@ def build_from_rows(
         unit_ids=np.array(zoning.ids, dtype=np.str_),
         site_of_unit=np.zeros(len(zoning.ids), dtype=np.int64),
         role=found.role,
+        ring=zoning.ring.astype(np.int64),
         first_live=found.first_live,
         last_live=found.first_live.copy(),
         counts=_count(
@@ -122,14 +136,44 @@ def build_from_rows(
         study=study_hash,
         fingerprint=fingerprint,
     )
+    matching = matching_of(study)
+    known = covariates_of(panel, zoning.xy, matching)
+    matched = _match(panel, known, matching, where)
+    balance = _balance(panel, known, matched)
     facts = facts_of(zoning, found, placed, rows, study)
+    if matched is not None:
+        panel = replace(panel, role=matched.role)
+        found = replace(found, role=matched.role)
+        facts |= matched.facts
     return Built(
         panel=panel,
         units=_unit_table(zoning, found, projection),
         account=account_of(panel, zoning, rows),
         facts=facts,
-        diagnostics=diagnose(panel, facts),
+        diagnostics=diagnose(panel, facts, balance),
+        balance=balance,
     )
+
+
+def _zoning(
+    places: Incidents, cameras: Cameras, units: Units, areas: pl.DataFrame | None, where: str
+) -> Zoning:
+    if units.kind != "polygon":
+        return ZONES[units.kind](places, cameras, units)
+    return polygon_zones(places, cameras, units, check_areas(areas, where))
+
+
+def _match(panel: Panel, known: Covariates, matching: Matching, where: str) -> Matched | None:
+    if matching.method == "none":
+        return None
+    return match_units(panel.role, panel.unit_ids, known, matching, where)
+
+
+def _balance(panel: Panel, known: Covariates, matched: Matched | None) -> tuple[Balance, ...]:
+    """Of all treated units and controls, and of those that the matching kept."""
+    groups = panel.role == Role.TREATED, panel.role == Role.CONTROL
+    kept = None if matched is None else matched.role == panel.role
+    return balance_of(known.names, known.values, *groups, kept)
 
 
 def _count(rows: Rows, unit: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.int64]:
@@ -149,6 +193,7 @@ def _unit_table(zoning: Zoning, found: Cohorts, projection: Projection) -> pl.Da
         {
             "unit": pl.Series(zoning.ids, dtype=pl.String),
             "role": pl.Series(role_names(found.role), dtype=pl.String),
+            "ring": pl.Series(zoning.ring, dtype=pl.Int64),
             "first_live": pl.Series(zoning.first, dtype=pl.Date),
             "x": zoning.xy[:, 0],
             "y": zoning.xy[:, 1],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from evalkit.core.panel import Panel
+from evalkit.panel.balance import Balance
 from evalkit.panel.diagnostics import Diagnostics
 
 __all__ = ["Built"]
@@ -19,14 +20,17 @@ class Built:
 
     Attributes:
         panel: what estimators read.
-        units: one row per unit of the panel, in its order: unit, role (lower case), first_live
-            (date of the first camera, null without one or unknown), x and y (metres from the city's
-            centre), longitude, latitude, cameras (inside the unit), neighbour_live (first go-live
-            date of another camera site within reach, null if none or for areas).
+        units: one row per unit of the panel, in its order: unit, role (lower case), ring (1, 2, …
+            outward, 0 for none), first_live (date of the first camera, null without one or
+            unknown), x and y (metres from the city's centre), longitude, latitude, cameras (inside
+            the unit), neighbour_live (first go-live date of another camera site within reach, null
+            if none or for areas).
         account: what became of the incidents, in order. ``incidents`` is the number that came in;
             the other entries add up to it.
         facts: counts noticed on the way, by name.
         diagnostics: tables and notes.
+        balance: how alike treated units and controls were before any camera, for each covariate; empty where
+            nothing can be said.
     """
 
     panel: Panel
@@ -34,6 +38,7 @@ class Built:
     account: Mapping[str, int]
     facts: Mapping[str, int]
     diagnostics: Diagnostics
+    balance: tuple[Balance, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from evalkit.panel.periods import period_starts
 from evalkit.panel.rows import Rows, Seen
 from evalkit.panel.sites import Cameras
 
-__all__ = ["check_design", "check_places", "check_rows", "check_size"]
+__all__ = ["check_areas", "check_design", "check_places", "check_rows", "check_size"]
 
 
 def check_rows(seen: Seen, cameras: pl.DataFrame, study: Study, where: str) -> None:
@@ -82,6 +82,23 @@ def check_places(rows: Rows, cameras: Cameras, study: Study, where: str) -> None
             way_out=f"name the columns in [{name}.columns] and check [city] bounds in the site "
             'file, or use units.kind = "area"',
         )
+
+
+def check_areas(areas: pl.DataFrame | None, where: str) -> pl.DataFrame:
+    """The polygons of a study of polygons.
+
+    Raises:
+        PanelError: there are none.
+    """
+    if areas is None or areas.is_empty():
+        raise PanelError(
+            "the study counts polygons, and the city has none",
+            where=where,
+            limit="one usable polygon or more",
+            way_out="name their file as [areas] files in the site file and look at its account with "
+            '`evalkit site check`, or use units.kind = "grid", which needs none',
+        )
+    return areas
 
 
 def check_design(found: Cohorts, study: Study, where: str) -> None:

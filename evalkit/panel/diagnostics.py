@@ -7,7 +7,7 @@ Vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalkit.core.panel import NEVER, Panel, Role
+from evalkit.panel.balance import Balance
 from evalkit.panel.cohorts import role_names
 from evalkit.panel.notes import find_notes
 
@@ -52,8 +53,10 @@ class Diagnostics:
     notes: tuple[str, ...]
 
 
-def diagnose(panel: Panel, facts: Mapping[str, int]) -> Diagnostics:
-    """Diagnostics of one city's panel and of what was noticed while it was built."""
+def diagnose(
+    panel: Panel, facts: Mapping[str, int], balance: Sequence[Balance] = ()
+) -> Diagnostics:
+    """Diagnostics of one city's panel, of what was noticed while it was built, and of its balance."""
     totals = panel.counts.sum(axis=0)
     per_unit = pl.DataFrame(
         {
@@ -69,7 +72,7 @@ def diagnose(panel: Panel, facts: Mapping[str, int]) -> Diagnostics:
         series=_series(panel, totals),
         event_time=event_time,
         zones=_zones(per_unit),
-        notes=(*_level_note(event_time), *find_notes(panel, facts)),
+        notes=(*_level_note(event_time), *find_notes(panel, facts, balance)),
     )
 
 

@@ -53,11 +53,12 @@ SITE_BLOCK: Final = 512
 CHUNK_ROWS: Final = 1 << 16
 """Points looked up at once: their temporaries stay in the processor's cache."""
 
-CELLS: Final = ((300_000, 66.0), (3_000_000, 33.0), (30_000_000, 25.0))
+CELLS: Final = ((300_000, 66.0), (3_000_000, 33.0))
 """Up to how many points which edge of a cell is the cheapest, building included."""
 
-FINEST: Final = 16.0
-"""Edge of a cell in metres for more points than that."""
+FINEST: Final = 25.0
+"""Edge of a cell in metres for more points than that. Of 50 million points 16 m would save 3 % of the
+time, and take half as much memory again to build."""
 
 AMBIGUOUS: Final = -2
 """Largest entry of the table that points to a list of candidates: entry −2 − i is list i."""

@@ -18,12 +18,24 @@ from evalkit.core.study import Study
 from evalkit.panel.periods import OUTSIDE, as_days, period_index
 from evalkit.panel.points import count_points
 from evalkit.panel.projection import Projection, is_located
-from evalkit.panel.sites import locate
+from evalkit.panel.sites import as_degrees, locate
 from evalkit.panel.zones.zoning import Incidents
 
-__all__ = ["OTHER_TYPE", "Rows", "Seen", "periods_of", "see", "type_index", "window_rows"]
+__all__ = [
+    "IN_DEGREES",
+    "OTHER_TYPE",
+    "Rows",
+    "Seen",
+    "periods_of",
+    "see",
+    "type_index",
+    "window_rows",
+]
 
 Value = TypeVar("Value", bound=np.generic)
+
+IN_DEGREES: Final = ("hexagon", "polygon")
+"""Kinds of unit whose borders are given in degrees: a point on a border is decided there."""
 
 OTHER_TYPE: Final = -1
 """Position of a crime type that the study does not ask for."""
@@ -111,7 +123,13 @@ def window_rows(
     period = periods_of(incidents, study)
     within = period != OUTSIDE
     kept = incidents.filter(pl.Series(within))
-    places = Incidents(locate(kept, projection, bounds), kept["area"], projection, bounds)
+    places = Incidents(
+        locate(kept, projection, bounds),
+        kept["area"],
+        projection,
+        bounds,
+        as_degrees(kept) if study.units.kind in IN_DEGREES else None,
+    )
     located = is_located(places.xy)
     named: NDArray[np.bool_] = places.area.is_not_null().to_numpy()
     coordinates = kept.select("longitude", "latitude").filter(pl.Series(located))

@@ -21,9 +21,17 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from evalkit.panel.periods import as_days
-from evalkit.panel.projection import Projection, is_located, project
+from evalkit.panel.projection import Projection, is_located, project, unproject
 
-__all__ = ["Cameras", "GoLive", "go_live", "locate", "merge_sites", "place_cameras"]
+__all__ = [
+    "Cameras",
+    "GoLive",
+    "as_degrees",
+    "go_live",
+    "locate",
+    "merge_sites",
+    "place_cameras",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,11 +46,13 @@ class Cameras:
         xy: (M, 2) metres from the city's centre; NaN without usable coordinates.
         live: (M,) go-live dates, NaT where unknown.
         area: (M,) names of areas, null where unknown.
+        degrees: (M, 2) longitude and latitude as the source gives them; None if they were not kept.
     """
 
     xy: Floats
     live: Days
     area: pl.Series
+    degrees: Floats | None = None
 
     @property
     def located(self) -> NDArray[np.bool_]:
@@ -51,7 +61,18 @@ class Cameras:
 
     def take(self, which: NDArray[np.bool_]) -> Cameras:
         """Some of the cameras, still in order of priority."""
-        return Cameras(self.xy[which], self.live[which], self.area.filter(pl.Series(which)))
+        return Cameras(
+            self.xy[which],
+            self.live[which],
+            self.area.filter(pl.Series(which)),
+            None if self.degrees is None else self.degrees[which],
+        )
+
+    def in_degrees(self, projection: Projection) -> Floats:
+        """(M, 2) longitude and latitude; reckoned back from the metres if they were not kept."""
+        if self.degrees is not None:
+            return self.degrees
+        return np.column_stack(unproject(projection, self.xy[:, 0], self.xy[:, 1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +103,7 @@ def place_cameras(
         xy=locate(ordered, projection, bounds),
         live=as_days(ordered["live_date"].to_numpy()),
         area=ordered["area"],
+        degrees=as_degrees(ordered),
     )
 
 
@@ -97,6 +119,13 @@ def locate(
         projection, np.where(inside, longitude, np.nan), np.where(inside, latitude, np.nan)
     )
     return np.column_stack([x, y])
+
+
+def as_degrees(rows: pl.DataFrame) -> Floats:
+    """(N, 2) a frame's longitude and latitude; NaN where absent."""
+    return np.column_stack(
+        [rows[name].cast(pl.Float64).to_numpy() for name in ("longitude", "latitude")]
+    )
 
 
 def go_live(live: Days, group: Integers, groups: int) -> GoLive:

@@ -4,13 +4,14 @@ The folder ``panel`` inside the site's store holds
 
 ``units.parquet``
     one row per unit, in the panel's order: the table of `Built.units` and the columns
-    ``first_period`` and ``last_period`` (−1 for never).
+    ``first_period`` and ``last_period`` (−1 for never). Panels from before there could be several
+    rings lack ``ring``: all their rings are the first.
 ``counts.parquet``
     crime_type, unit, period (positions) and count; cells that are zero are left out.
 ``exposure.parquet``
     unit, period, exposure; cells that are one are left out.
 ``panel.json``
-    what the arrays mean, the account, and the SHA-256 of the other files and of itself.
+    what the arrays mean, the account, the balance before any camera, and the SHA-256 of the other files and of itself.
 
 The digests find accidents and careless edits; whoever can write the folder can also write new
 digests. That a study was approved and what was released is what the signed ledger shows.
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 
 from evalkit.core.panel import Panel, Role
 from evalkit.errors import NoPanelError, PanelError
+from evalkit.panel.balance import Balance
 from evalkit.panel.built import Built
 from evalkit.panel.diagnostics import diagnose
 
@@ -63,6 +65,7 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     account: dict[str, int]
     facts: dict[str, int]
     sha256: dict[str, str]
+    balance: tuple[Balance, ...] | msgspec.UnsetType = msgspec.UNSET  # older panels have none
     digest: str = ""
 
 
@@ -122,12 +125,14 @@ def read_built(folder: Path) -> Built:
         NoPanelError, PanelError: as `read_panel`.
     """
     panel, units, manifest = _read(folder, "")
+    balance = () if manifest.balance is msgspec.UNSET else manifest.balance
     return Built(
         panel=panel,
         units=units.drop("first_period", "last_period"),
         account=manifest.account,
         facts=manifest.facts,
-        diagnostics=diagnose(panel, manifest.facts),
+        diagnostics=diagnose(panel, manifest.facts, balance),
+        balance=balance,
     )
 
 
@@ -137,7 +142,9 @@ def _tables(built: Built) -> dict[str, pl.DataFrame]:
     cut_unit, cut_period = np.nonzero(panel.exposure != 1)
     return {
         "units": built.units.with_columns(
-            pl.Series("first_period", panel.first_live), pl.Series("last_period", panel.last_live)
+            pl.Series("ring", panel.ring),
+            pl.Series("first_period", panel.first_live),
+            pl.Series("last_period", panel.last_live),
         ),
         "counts": pl.DataFrame(
             {
@@ -177,6 +184,7 @@ def _sealed(built: Built, digests: dict[str, str]) -> bytes:
         account=dict(built.account),
         facts=dict(built.facts),
         sha256=digests,
+        balance=built.balance,
     )
     sealed = msgspec.structs.replace(manifest, digest=_digest(manifest))
     return msgspec.json.format(msgspec.json.encode(sealed), indent=1)
@@ -204,6 +212,8 @@ def _read(folder: Path, study: str) -> tuple[Panel, pl.DataFrame, _Manifest]:
         )
     tables = {name: _read_table(place / f"{name}.parquet", manifest, name) for name in TABLES}
     units = tables["units"]
+    if "ring" not in units.columns:
+        units = units.with_columns((pl.col("role") == "ring").cast(pl.Int64()).alias("ring"))
     shape = (len(manifest.crime_types), len(units), len(manifest.periods))
     counts = np.zeros(shape, dtype=np.int64)
     cells = tables["counts"]
@@ -221,6 +231,7 @@ def _read(folder: Path, study: str) -> tuple[Panel, pl.DataFrame, _Manifest]:
         unit_ids=np.array(units["unit"].to_list(), dtype=np.str_),
         site_of_unit=np.zeros(shape[1], dtype=np.int64),
         role=np.array([values[name] for name in units["role"].to_list()], dtype=np.int64),
+        ring=_owned(units["ring"]),
         first_live=_owned(units["first_period"]),
         last_live=_owned(units["last_period"]),
         counts=counts,

@@ -31,7 +31,9 @@ from evalkit.panel.rows import OTHER_TYPE, Rows, Seen, periods_of, see, type_ind
 from evalkit.panel.sites import Cameras, place_cameras
 from evalkit.panel.zones.catchment import catchment_keys
 from evalkit.panel.zones.grid import grid_keys
+from evalkit.panel.zones.hexagon import hexagon_keys
 from evalkit.panel.zones.keys import Extent, Keys, extent_of
+from evalkit.panel.zones.polygon import polygon_keys
 from evalkit.panel.zones.zoning import Incidents
 
 __all__ = ["KEYS", "MAX_COUNTS", "Tally", "open_tally"]
@@ -42,11 +44,12 @@ Integers = NDArray[np.int64]
 MAX_COUNTS: Final = 200_000_000
 """Most cells that are counted in one array: 0.8 GB if every one of them is met."""
 
-KEYS: Final[dict[str, Callable[[Cameras, Units, Extent, int], Keys]]] = {
+KEYS: Final[dict[str, Callable[[Cameras, Units, Extent, int], Keys | None]]] = {
     "grid": grid_keys,
     "catchment": catchment_keys,
+    "hexagon": hexagon_keys,
 }
-"""Kinds of unit whose places have keys."""
+"""Kinds of unit whose places have keys; beside them polygons, which need the city's own."""
 
 
 class Tally:
@@ -70,6 +73,7 @@ class Tally:
         self._counts = np.zeros(cells + 1, dtype=np.uint32)
         self._met = np.zeros(keys.count, dtype=np.bool_)
         self._xy = np.full((keys.count + 1, 2), np.nan)
+        self._degrees = np.full((keys.count + 1 if keys.in_degrees else 0, 2), np.nan)
         self._points = DistinctPoints()
         self._crime_types: set[str] = set()
         self._first: dt.date | None = None
@@ -98,7 +102,8 @@ class Tally:
         placed = np.flatnonzero(within & np.isfinite(x) & np.isfinite(y))
         whole = len(placed) == len(x)
         at_x, at_y = (x, y) if whole else (x[placed], y[placed])
-        found = self._keys.of(at_x, at_y)
+        at = longitude[placed], latitude[placed]
+        found = self._keys.of(*at) if self._keys.in_degrees else self._keys.of(at_x, at_y)
         key = found if whole else np.full(len(x), self._keys.count, dtype=np.int64)
         if not whole:
             key[placed] = found
@@ -109,9 +114,11 @@ class Tally:
             self._see(seen)
             fresh = np.flatnonzero(~self._met[found])
             self._xy[found[fresh]] = np.column_stack([at_x[fresh], at_y[fresh]])
+            if self._keys.in_degrees:
+                self._degrees[found[fresh]] = np.column_stack(at)[fresh]
             self._met[found[fresh]] = True
             np.add.at(self._counts, cell, np.uint32(1))
-            self._points.add(longitude[placed], latitude[placed])
+            self._points.add(*at)
         return cell
 
     def remove(self, cells: Integers) -> None:
@@ -142,6 +149,7 @@ class Tally:
                 pl.repeat(None, len(keys), dtype=pl.String(), eager=True),
                 self._projection,
                 self._bounds,
+                self._degrees[keys] if self._keys.in_degrees else None,
             ),
             place=place.reshape(-1).astype(np.int64),
             placed=key != self._keys.count,
@@ -169,11 +177,23 @@ class Tally:
             self._last = max(self._last or seen.last, seen.last)
 
 
+def _keys(
+    cameras: Cameras, units: Units, extent: Extent, points: int, areas: pl.DataFrame | None
+) -> Keys | None:
+    if units.kind == "polygon":
+        if areas is None or areas.is_empty():
+            return None
+        return polygon_keys(areas, extent.bounds, points)
+    make = KEYS.get(units.kind)
+    return None if make is None else make(cameras, units, extent, points)
+
+
 def open_tally(
     cameras: pl.DataFrame,
     study: Study,
     bounds: tuple[float, float, float, float],
     points: int,
+    areas: pl.DataFrame | None = None,
 ) -> Tally | None:
     """A tally for about ``points`` incidents, or None if the study's units cannot be counted so.
 
@@ -182,13 +202,18 @@ def open_tally(
         study: a checked study.
         bounds: west, south, east, north of the city in degrees.
         points: number of incidents to come, roughly.
+        areas: keeps the contract `evalkit.core.frames.AREAS`; for studies of polygons.
+
+    Raises:
+        MissingExtraError: the kind of unit needs an extra that is not installed.
     """
-    make = KEYS.get(study.units.kind)
-    if make is None or study.outcome.hours is not None:
+    if study.outcome.hours is not None:
         return None
     projection = city_projection(bounds)
     placed = place_cameras(cameras, projection, bounds)
-    keys = make(placed, study.units, extent_of(projection, bounds), points)
+    keys = _keys(placed, study.units, extent_of(projection, bounds), points, areas)
+    if keys is None:
+        return None
     types = len(set(study.outcome.crime_types)) + 1
     if (keys.count + 1) * types * len(period_starts(study.window)) > MAX_COUNTS:
         return None

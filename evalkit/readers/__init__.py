@@ -8,6 +8,7 @@ Where things are
                     one rule each, used by both kinds of source.
     incidents, cameras
                     what a source's columns mean, for each kind of source.
+    areas           the city's polygons, from geometry files.
     records         one part, understood; it depends on no other part.
     cache           parts that were understood before.
     result          the outcome of all parts together, and the file of rejected rows.
@@ -15,9 +16,10 @@ Where things are
 
 from __future__ import annotations
 
+from evalkit.readers.areas import read_areas
 from evalkit.readers.cache import RowCache
 from evalkit.readers.cameras import read_cameras
 from evalkit.readers.incidents import read_incidents
 from evalkit.readers.result import Read, write_rejected
 
-__all__ = ["Read", "RowCache", "read_cameras", "read_incidents", "write_rejected"]
+__all__ = ["Read", "RowCache", "read_areas", "read_cameras", "read_incidents", "write_rejected"]

@@ -82,6 +82,14 @@ thead th { color: var(--muted); font-weight: 600; font-size: 0.88rem; }
 tbody th { font-weight: 400; }
 tfoot th, tfoot td { font-weight: 650; border-bottom: 0; }
 th.number, td.number { text-align: right; white-space: nowrap; }
+.finding {
+  margin: 0.9rem 0; padding: 0.1rem 1.1rem 0.3rem; border-left: 0.3rem solid var(--ochre);
+  border-radius: 0.3rem; background: var(--faint);
+}
+.finding h3 { margin: 0.6rem 0 0.2rem; }
+.finding p { margin: 0.25rem 0; }
+.bar { display: block; min-width: 8rem; height: 0.85em; margin-top: 0.35em; }
+.bar span { display: block; height: 100%; background: var(--blue); border-radius: 1px; }
 .empty { color: var(--orange); font-weight: 650; }
 blockquote { margin: 0.8rem 0; padding: 0 0 0 1rem; border-left: 0.2rem solid var(--line); }
 pre, code { font-family: var(--code); font-size: 0.9rem; }
@@ -106,7 +114,7 @@ dl.pairs dd { margin: 0; }
   .picture svg { min-width: 0; }
   .scroll, .picture { overflow: visible; }
   h2, h3, caption { break-after: avoid; }
-  figure, tr, .verdict, blockquote { break-inside: avoid; }
-  .verdict { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  figure, tr, .verdict, .finding, blockquote { break-inside: avoid; }
+  .verdict, .finding, .bar span { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """.strip()

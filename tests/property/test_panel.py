@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -122,16 +123,31 @@ def test_distinct_is_numpy_unique(where: list[Point]) -> None:
     assert position.tolist() == [expected.index(point) for point in where]
 
 
-@given(points, cameras, st.integers(1, 12), st.integers(0, 20), st.data())
+@given(
+    points,
+    cameras,
+    st.integers(1, 12),
+    st.integers(0, 12),
+    st.lists(st.integers(1, 8), max_size=2),
+    st.data(),
+)
 def test_catchments_are_brute_force(
-    where: list[Point], among: list[Point], radius: int, width: int, data: st.DataObject
+    where: list[Point],
+    among: list[Point],
+    radius: int,
+    width: int,
+    more: list[int],
+    data: st.DataObject,
 ) -> None:
     live = sorted(
         data.draw(st.lists(dates, min_size=len(among), max_size=len(among))),
         key=lambda day: day or dt.date.max,
     )
-    ring = radius + width
-    units = Units(kind="catchment", radius_m=float(radius), ring_m=float(ring))
+    radii = list(accumulate([radius + width, *more]))
+    edges = [edge for edge in radii if edge > radius]
+    ring = radii[-1]
+    ring_m = tuple(map(float, edges)) if edges else float(radius)
+    units = Units(kind="catchment", radius_m=float(radius), ring_m=ring_m)
     zoning = catchment_zones(as_incidents(where), as_cameras(among, live), units)
     site = slow_sites(among, radius)
     spacing = 2 * radius + LATTICE_GAP_M
@@ -139,8 +155,10 @@ def test_catchments_are_brute_force(
         name = zoning.ids[unit] if unit != OUTSIDE else None
         row = slow_nearest(point, among, ring)
         if row != NOBODY:
-            kind = "site" if squared(point, among[row]) <= radius**2 else "ring"
+            number = sum(squared(point, among[row]) > edge**2 for edge in (radius, *edges))
+            kind = ("site", "ring", "ring2", "ring3")[number]
             assert name == f"{kind}:{site[row]:05d}"
+            assert zoning.ring[unit] == number
             continue
         column, line = round(point[0] / spacing), round(point[1] / spacing)
         centre = (column * spacing, line * spacing)
@@ -244,6 +262,9 @@ def cities(draw: st.DrawFn) -> tuple[list[list[dict[str, Any]]], list[dict[str, 
                 Units(kind="grid", cell_m=70.0, ring_m=100.0),
                 Units(kind="catchment"),
                 Units(kind="catchment", controls="later_cameras", ring_m=100.0),
+                Units(kind="catchment", ring_m=(130.0, 260.0, 480.0)),
+                Units(kind="hexagon"),
+                Units(kind="hexagon", resolution=12, ring_m=130.0),
                 Units(kind="area"),
             ]
         )

@@ -312,14 +312,37 @@ def test_a_run_prints_verdict_effect_and_places_and_progress_goes_to_stderr(
 
 def test_site_check_adds_up(run: Run, world: Simulation) -> None:
     ended = run("site", "check", "--site", world.sites[0], "--json")
-    assert set(ended.json) == {"site", "title", "descriptions", "incidents", "cameras"}
+    assert set(ended.json) == {
+        "site", "title", "descriptions", "incidents", "cameras", "findings", "heaping", "places",
+        "points", "overlap", "zones", "sudden", "weekdays", "resolution",
+    }  # fmt: skip
     for source in ("incidents", "cameras"):
         account = ended.json[source]
         assert account["read"] == account["used"] + sum(account["rejected"].values())
     (folder,) = world.sites[0].parent.glob("*.store/check")
     assert {"check.html", "map.svg", "rejected-incidents.csv"} <= {p.name for p in folder.iterdir()}
+    assert {"check.es.html", "check.pt.html", "map.pt.svg"} <= {p.name for p in folder.iterdir()}
     words = run("site", "check", "--site", world.sites[0], "--no-pictures")
     assert "rows read =" in words.out
+    assert re.search(r"\d+ of \d+ checks needs? a look$", words.out.splitlines()[0])
+    lines = words.out.splitlines()
+    assert len(lines) <= 40  # one screen
+    assert max(map(len, lines[:-2])) <= 98  # the last two are paths
+    assert not (folder / "check.html").read_text(encoding="utf-8").count("<img")
+
+
+def test_site_check_looks_through_the_eyes_of_a_study(run: Run, world: Simulation) -> None:
+    ended = run(
+        "site", "check", "--site", world.sites[0], "--study", world.study, "--no-pictures", "--json"
+    )
+    zones = ended.json["zones"]
+    assert zones["given"] is True
+    assert zones["number"]["treated"] > 0
+    assert sum(zones["number"].values()) == zones["total"] <= ended.json["incidents"]["number"]
+    built = run("site", "panel", "--site", world.sites[0], "--study", world.study, "--json")
+    account = built.json["account"]
+    assert zones["number"]["treated"] == account["in treated units"]
+    assert zones["number"]["control"] == account["in control units"]
 
 
 def test_site_panel_preview_and_ledger(run: Run, world: Simulation, finished: Path) -> None:
@@ -327,7 +350,7 @@ def test_site_panel_preview_and_ledger(run: Run, world: Simulation, finished: Pa
     site, study = world.sites[0], world.study
     built = run("site", "panel", "--site", site, "--study", study, "--json")
     assert set(built.json) == {
-        "site", "study", "units", "periods", "account", "notes", "pictures",
+        "site", "study", "units", "periods", "account", "balance", "notes", "page", "pictures",
     }  # fmt: skip
     came, *went = built.json["account"].values()
     assert came == sum(went)

@@ -169,7 +169,7 @@ def test_adoption_dates_set_apart_and_cut() -> None:
     assert exposure(built, "ring:00002") == [1, 1, 1, 1, 0, 0]
     assert exposure(built, "site:00001") == [1] * 6
     assert counts(built, "site:00002") == [0, 0, 0, 0, 0, 1]  # counted, not used
-    assert built.account["in units outside the adoption dates"] == 1
+    assert built.account["in units set apart by the study"] == 1
     assert built.facts["controls until their own camera"] == 1
     assert adds_up(built)
 
@@ -178,6 +178,50 @@ def test_no_ring_when_ring_and_radius_agree() -> None:
     built = build(INCIDENTS, CAMERAS, study(NO_RING))
     assert not any(unit.startswith("ring") for unit in built.panel.unit_ids)
     assert built.account["in ring units"] == 0
+
+
+def test_several_rings_are_units_of_their_own() -> None:
+    rings = Units(kind="catchment", radius_m=100.0, ring_m=(200.0, 300.0, 400.0))
+    far = 10 * SPACING
+    crimes = incident_frame(
+        [
+            incident("2020-01-05", 100, 0),
+            incident("2020-01-05", 100.01, 0, times=2),
+            incident("2020-01-05", 200, 0, times=3),
+            incident("2020-01-05", 200.01, 0, times=4),
+            incident("2020-01-05", 0, -399, times=5),
+            incident("2020-01-05", 0, 400.01, times=6),  # in a disc that touches the outermost ring
+            incident("2020-01-05", far, 0, times=7),
+        ]
+    )
+    built = build(crimes, camera_frame([camera("2020-03-10", 0, 0)]), study(rings))
+    assert built.panel.unit_ids.tolist() == [
+        "site:00000",
+        "ring:00000",
+        "ring2:00000",
+        "ring3:00000",
+        "disc:10:0",
+    ]
+    assert built.panel.counts.sum(axis=(0, 2)).tolist() == [1, 5, 4, 5, 7]
+    assert built.panel.ring.tolist() == [0, 1, 2, 3, 0]
+    assert built.units["ring"].to_list() == [0, 1, 2, 3, 0]
+    assert built.units["role"].to_list() == ["treated", "ring", "ring", "ring", "control"]
+    assert built.panel.first_live.tolist() == [2, 2, 2, 2, -1]
+    assert built.account["in ring units"] == 14
+    assert built.account["outside every unit"] == 6
+    assert adds_up(built)
+
+
+def test_outermost_ring_keeps_discs_and_neighbours_at_bay() -> None:
+    rings = Units(kind="catchment", radius_m=100.0, ring_m=(200.0, 400.0))
+    crimes = incident_frame([incident("2020-01-05", 3 * SPACING, 0)])
+    for away, free in ((499.9, False), (500.1, True)):
+        eyes = [camera("2020-03-10", 0, -9000), camera("2020-04-10", 3 * SPACING + away, 0)]
+        built = build(crimes, camera_frame(eyes), study(rings))
+        assert ("disc:3:0" in built.panel.unit_ids) is free
+        pair = [camera("2020-03-10", 0, -9000), camera("2020-04-10", 0, -9000 + away)]
+        built = build(crimes, camera_frame(pair), study(rings))
+        assert built.facts["treated units with an earlier neighbour"] == (not free)
 
 
 def test_tie_goes_to_the_earlier_site() -> None:

@@ -79,7 +79,7 @@ def test_counts_roles_and_account() -> None:
         "in ring units": 1,
         "in units live from the start": 0,
         "in units with a camera of unknown date": 0,
-        "in units outside the adoption dates": 0,
+        "in units set apart by the study": 0,
     }
     assert adds_up(built)
     assert (built.panel.exposure == 1).all()

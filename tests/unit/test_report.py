@@ -37,22 +37,25 @@ from evalkit.core.panel import NEVER, Panel, Role
 from evalkit.core.study import Units
 from evalkit.errors import ConfigError, MissingExtraError
 from evalkit.numerics.meta_analysis import pool
+from evalkit.panel.balance import Balance
 from evalkit.panel.diagnostics import diagnose
 from evalkit.report import (
     LANGUAGES,
     before_after,
     forest,
+    love_plot,
     panel_map,
     quality,
     write_page,
     write_pages,
+    write_panel_page,
     write_site_page,
 )
 from evalkit.report.content import read_result
 from evalkit.report.figures import canvas
 from evalkit.report.figures.before_after import event_index
 from evalkit.report.figures.forest import TICK_SPACE, draw_forest, percent_ticks
-from evalkit.report.figures.quality import density, monthly
+from evalkit.report.figures.quality import density
 from evalkit.report.html import Markup, element, inline_svg
 from evalkit.report.languages import TABLES, words
 from evalkit.report.numbers import (
@@ -295,7 +298,7 @@ def check_page(path: Path, language: str) -> Page:
         for name, value in attributes.items():
             assert not name.startswith("on")
             if name in {"src", "href", "xlink:href", "action", "poster"} and value:
-                assert value.startswith(("#", "data:image/", "report.")), (tag, value)
+                assert value.startswith(("#", "data:image/", "report.", "check.")), (tag, value)
     assert not re.search(r"url\((?!#)|@import|https?://", text)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -385,6 +388,7 @@ def test_every_word_is_used() -> None:
     built = {
         f"{name}_{part}" for name in ("incidents", "cameras") for part in ("heading", "by_month")
     }
+    built |= {f"balance_{covariate}" for covariate in ("level", "trend", "x", "y")}
     for key in set(TABLES["en"]) - from_data - built:
         base = re.sub("_(one|many)$", "", key)
         assert re.search(rf"""["']({key}|{base})["']""", source), key
@@ -692,6 +696,72 @@ def test_before_and_after_without_controls_says_so(tmp_path: Path) -> None:
     assert "no treated and control units" in said
 
 
+BALANCE = (
+    Balance("level", 3.3, 1.7, 2.24, 1.59, 2.6, 2.5, 0.16, 1.82),
+    Balance("trend", -0.15, 0.0, -0.28, None, -0.14, -0.16, 0.05, None),
+    Balance("x", -1200.0, 800.0, -0.02, 1.0, 0.0, 0.0, -0.03, 1.0),
+    Balance("y", 1.0, 1.0, None, None, 1.0, 1.0, None, None),
+)
+MATCHED = {
+    "treated units with a match": 60,
+    "treated units without a match": 5,
+    "matched controls": 118,
+    "controls not taken by the matching": 1240,
+}
+UNMATCHED = tuple(Balance(one.covariate, 1.0, 0.0, 0.4, 1.0, *[None] * 4) for one in BALANCE)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_love_plot_says_how_many_were_matched_and_how_far_apart_they_were(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    saved = canvas.png_and_svg
+
+    def keep(figure: Any, stem: Path, title: str) -> list[Path]:
+        figures.append(figure)
+        return saved(figure, stem, title)
+
+    monkeypatch.setattr(canvas, "png_and_svg", keep)
+    paths = love_plot(BALANCE, MATCHED, "A city", tmp_path / "one", language=language)
+    said = check_pictures(paths)
+    for number in ("60", "65", "118", decimal(2.24, language, signed=True, digits=2)):
+        assert number in said
+    assert "→" in said
+    assert same_bytes(
+        paths, love_plot(BALANCE, MATCHED, "A city", tmp_path / "two", language=language)
+    )
+    plain = check_pictures(love_plot(UNMATCHED, {}, "A city", tmp_path / "none", language=language))
+    assert "→" not in plain
+    assert words(language)("balance_unmatched") in plain
+    for figure in figures:
+        check_layout(figure)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_of_a_panel_shows_balance_notes_and_pictures(
+    language: str, tmp_path: Path
+) -> None:
+    pictures = love_plot(BALANCE, MATCHED, "A city", tmp_path / "balance")
+    path = write_panel_page(
+        "A <city>",
+        "A study",
+        tmp_path,
+        account={"incidents": 1234},
+        balance=BALANCE,
+        notes=["a <note>"],
+        pictures=pictures,
+        language=language,
+    )
+    page = check_page(path, language)
+    for expected in ("A <city>", "A study", "a <note>", decimal(0.16, language, digits=2)):
+        assert expected in page.text
+    assert len(page.named("img")) == 1
+    assert len(page.named("table")) == 2
+    bare = write_panel_page("A", "B", tmp_path, account={}, balance=(), notes=())
+    assert len(check_page(bare, "en").named("table")) == 1
+
+
 BOUNDS = (-56.25, -34.93, -56.0, -34.80)
 
 
@@ -723,6 +793,21 @@ def test_quality_shows_density_cameras_and_the_missing_month(tmp_path: Path) -> 
     assert same_bytes(paths, quality(rows, rows.head(9), BOUNDS, "A city", tmp_path / "two"))
 
 
+def test_quality_counts_what_rows_stand_for_and_years_of_yearly_data(tmp_path: Path) -> None:
+    rows = pl.DataFrame(
+        {
+            "date": [dt.date(year, 1, 1) for year in (2015, 2016, 2018)],
+            "longitude": [BOUNDS[0] + 0.01] * 3,
+            "latitude": [BOUNDS[1] + 0.01] * 3,
+            "count": [4000, 5000, 6000],
+        }
+    )
+    said = check_pictures(quality(rows, rows, BOUNDS, "A city", tmp_path / "one"))
+    for expected in ("Incidents by year", "year without an incident", "2017", "4,000", "15,000"):
+        assert expected in said
+    assert "Incidents by month" not in said
+
+
 def test_quality_survives_rows_without_places_or_dates(tmp_path: Path) -> None:
     nowhere = city_rows().with_columns(
         longitude=pl.lit(None, pl.Float64), latitude=pl.lit(None, pl.Float64)
@@ -733,17 +818,12 @@ def test_quality_survives_rows_without_places_or_dates(tmp_path: Path) -> None:
     assert "Incidents by month" not in empty
 
 
-def test_density_and_months_count_every_row_once() -> None:
+def test_density_counts_every_row_once() -> None:
     rng = np.random.default_rng(3)
     xy = rng.uniform(-1000, 1000, (5000, 2))
     counts = density(xy, (-1000.0, 1000.0, -1000.0, 1000.0), 130.0)
     assert counts.sum() == 5000
     assert density(xy, (-1000.0, 0.0, -1000.0, 0.0), 125.0).sum() == (xy < 0).all(axis=1).sum()
-    rows = city_rows()
-    months = monthly(rows["date"])
-    assert sum(count for _, count in months) == rows.height
-    assert [month for month, count in months if count == 0] == [dt.date(2019, 6, 1)]
-    assert len(months) == 23
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -35,7 +35,7 @@ def area_zones(
     return Zoning(
         unit=unit,
         ids=tuple(names.to_list()),
-        ring=np.zeros(len(names), dtype=np.bool_),
+        ring=np.zeros(len(names), dtype=np.int64),
         first=live.first,
         undated=live.undated,
         cameras=live.cameras,

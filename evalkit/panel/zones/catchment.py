@@ -2,13 +2,14 @@
 
 Cameras at most ``radius_m`` apart form one site, and a site is one unit: their catchments overlap,
 so one cannot be before and the other after. An incident within ``radius_m`` of its nearest camera
-belongs to that camera's site, one from there to ``ring_m`` to the site's ring. With ``ring_m``
+belongs to that camera's site, one from there to ``ring_m`` to the site's ring. Several ``ring_m``
+make several rings, each a unit of its own; a radius belongs to what lies inside it. With ``ring_m``
 equal to ``radius_m`` there are no rings.
 
 With ``controls = "lattice"`` the controls are discs of the same radius on a square lattice through
 the city's centre. A disc is used if its centre lies in the city's bounds, no camera of any kind
-(dated or not, live in the window or not) is within ``radius_m + ring_m`` of it, so that it touches
-no ring, and an incident of the window lies in it. With ``"later_cameras"`` only sites that go live
+(dated or not, live in the window or not) is within ``radius_m`` and the outermost ``ring_m`` of it,
+so that it touches no ring, and an incident of the window lies in it. With ``"later_cameras"`` only sites that go live
 after the window, or after ``adoption_end``, are controls; such sites are controls in a lattice
 study as well.
 """
@@ -53,7 +54,8 @@ def catchment_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zon
     cameras = cameras.take(cameras.located)
     site = merge_sites(cameras.xy, units.radius_m)
     sites = int(site.max(initial=-1)) + 1
-    rings = sites if units.ring_m > units.radius_m else 0
+    around = len(units.rings_m)
+    rings = sites * around
     unit = _camera_units(incidents.xy, cameras, site, sites, units)
     lattice = _lattice(incidents, unit, cameras, units)
     in_disc = lattice.disc != OUTSIDE
@@ -66,17 +68,21 @@ def catchment_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zon
         unit=unit,
         ids=(
             *(f"site:{number:05d}" for number in range(sites)),
-            *(f"ring:{number:05d}" for number in range(rings)),
+            *(
+                f"ring{ring if ring > 1 else ''}:{number:05d}"
+                for ring in range(1, around + 1)
+                for number in range(sites)
+            ),
             *(f"disc:{x}:{y}" for x, y in lattice.keys.tolist()),
         ),
-        ring=np.repeat([False, True, False], [sites, rings, discs]),
-        first=np.concatenate([live.first, live.first[:rings], no_dates(discs)]),
-        undated=np.concatenate([live.undated, live.undated[:rings], np.zeros(discs, np.bool_)]),
+        ring=np.repeat([*range(around + 1), 0], [*[sites] * (around + 1), discs]),
+        first=np.concatenate([np.tile(live.first, 1 + around), no_dates(discs)]),
+        undated=np.concatenate([np.tile(live.undated, 1 + around), np.zeros(discs, np.bool_)]),
         cameras=np.concatenate([live.cameras, np.zeros(rings + discs, np.int64)]),
         neighbour=np.concatenate(
             [_neighbours(cameras, site, sites, units), no_dates(rings + discs)]
         ),
-        xy=np.concatenate([centre, centre[:rings], lattice.centres]),
+        xy=np.concatenate([np.tile(centre, (1 + around, 1)), lattice.centres]),
         facts={
             "sites": sites,
             "units with dated and undated cameras": live.mixed,
@@ -120,8 +126,8 @@ def _camera_units(
 
 
 def _radii(units: Units) -> tuple[float, ...]:
-    """Of the catchment, and of its ring if it has one."""
-    return (units.radius_m, units.ring_m) if units.ring_m > units.radius_m else (units.radius_m,)
+    """Of the catchment, and of its rings if it has any."""
+    return (units.radius_m, *units.rings_m)
 
 
 def _lattice(incidents: Incidents, unit: Integers, cameras: Cameras, units: Units) -> _Lattice:
@@ -135,7 +141,7 @@ def _lattice(incidents: Incidents, unit: Integers, cameras: Cameras, units: Unit
     keys, number = distinct(key)
     centres = keys.astype(np.float64) * spacing
     allowed = _in_bounds(centres, incidents)
-    near, _ = nearest(centres, cameras.xy, units.radius_m + units.ring_m)
+    near, _ = nearest(centres, cameras.xy, units.radius_m + units.reach_m)
     allowed &= near == NOBODY
     renumbered = np.where(allowed, np.cumsum(allowed) - 1, OUTSIDE)
     disc[free] = renumbered[number]
@@ -163,7 +169,7 @@ def _neighbours(
 ) -> NDArray[np.datetime64]:
     """(S,) first go-live date of another site whose ring reaches this site's catchment."""
     first = no_dates(sites)
-    for one, other, _ in pairs_within(cameras.xy, cameras.xy, units.radius_m + units.ring_m):
+    for one, other, _ in pairs_within(cameras.xy, cameras.xy, units.radius_m + units.reach_m):
         apart = (site[one] != site[other]) & ~np.isnat(cameras.live[other])
         found = go_live(cameras.live[other[apart]], site[one[apart]], sites).first
         first = np.fmin(first, found)

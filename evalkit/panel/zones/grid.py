@@ -8,31 +8,22 @@ to ``radius_m`` means no ring, as for catchments; a cell beside a camera's cell 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.study import Units
 from evalkit.panel.nearest import pairs_within
 from evalkit.panel.projection import is_located
-from evalkit.panel.sites import Cameras, go_live
+from evalkit.panel.sites import Cameras
+from evalkit.panel.zones.around import Near, zoning_around
 from evalkit.panel.zones.keys import Extent, Keys, square_keys
 from evalkit.panel.zones.squares import distinct
-from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning, no_dates
+from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning
 
 __all__ = ["grid_keys", "grid_zones"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Near:
-    """Pairs of a cell and a camera outside it, at most ``ring_m`` from its edge."""
-
-    cell: Integers
-    camera: Integers
 
 
 def grid_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zoning:
@@ -46,24 +37,14 @@ def grid_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zoning:
     unit = np.full(len(incidents.xy), OUTSIDE, dtype=np.int64)
     unit[located] = here
 
-    inside = go_live(cameras.live, cell_of_camera, len(cells))
-    near = _near(cells, cameras, cell_of_camera, units)
-    around = go_live(cameras.live[near.camera], near.cell, len(cells))
-    ring = (inside.cameras == 0) & (around.cameras > 0)
-    neighbour = no_dates(len(cells))
-    dated = ~np.isnat(cameras.live[near.camera])
-    first = go_live(cameras.live[near.camera[dated]], near.cell[dated], len(cells)).first
-    neighbour[~ring] = first[~ring]
-    return Zoning(
-        unit=unit,
-        ids=tuple(f"cell:{x}:{y}" for x, y in cells.tolist()),
-        ring=ring,
-        first=np.where(ring, around.first, inside.first),
-        undated=np.where(ring, around.undated, inside.undated),
-        cameras=inside.cameras,
-        neighbour=neighbour,
-        xy=(cells.astype(np.float64) + 0.5) * size,
-        facts={"units with dated and undated cameras": inside.mixed},
+    return zoning_around(
+        unit,
+        tuple(f"cell:{x}:{y}" for x, y in cells.tolist()),
+        (cells.astype(np.float64) + 0.5) * size,
+        cameras,
+        cell_of_camera,
+        _near(cells, cameras, cell_of_camera, units),
+        {},
     )
 
 
@@ -80,18 +61,18 @@ def grid_keys(cameras: Cameras, units: Units, extent: Extent, points: int) -> Ke
     return Keys(columns * rows, keys_of)
 
 
-def _near(cells: Integers, cameras: Cameras, cell_of_camera: Integers, units: Units) -> _Near:
+def _near(cells: Integers, cameras: Cameras, cell_of_camera: Integers, units: Units) -> Near:
     """Cameras outside a cell and at most ``ring_m`` from its edge."""
-    if units.ring_m <= units.radius_m:
-        return _Near(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    if not units.rings_m:
+        return Near(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     size = units.cell_m
     centres = (cells.astype(np.float64) + 0.5) * size
     kept_cells, kept_cameras = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     # No point within ring_m of the square is farther from its centre than this.
-    for cell, camera, _ in pairs_within(centres, cameras.xy, units.ring_m + size / np.sqrt(2)):
+    for cell, camera, _ in pairs_within(centres, cameras.xy, units.reach_m + size / np.sqrt(2)):
         beyond = np.maximum(np.abs(cameras.xy[camera] - centres[cell]) - size / 2, 0.0)
-        close = (beyond**2).sum(axis=1) <= units.ring_m**2
+        close = (beyond**2).sum(axis=1) <= units.reach_m**2
         close &= cell_of_camera[camera] != cell
         kept_cells.append(cell[close])
         kept_cameras.append(camera[close])
-    return _Near(np.concatenate(kept_cells), np.concatenate(kept_cameras))
+    return Near(np.concatenate(kept_cells), np.concatenate(kept_cameras))

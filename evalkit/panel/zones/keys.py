@@ -30,12 +30,13 @@ MARGIN: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The city's bounds in metres: no located point lies outside."""
+    """The city's bounds in metres: no located point lies outside. ``bounds`` are they in degrees."""
 
     west: float
     south: float
     east: float
     north: float
+    bounds: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ class Keys:
     Attributes:
         count: keys are 0 … count − 1.
         of: (N,) x and (N,) y in metres, finite and inside the extent, to (N,) keys.
+        in_degrees: whether ``of`` takes longitude and latitude in place of x and y.
     """
 
     count: int
     of: Callable[[Floats, Floats], Integers]
+    in_degrees: bool = False
 
 
 def extent_of(projection: Projection, bounds: tuple[float, float, float, float]) -> Extent:
@@ -64,6 +67,7 @@ def extent_of(projection: Projection, bounds: tuple[float, float, float, float])
         float(y.min() - higher),
         float(x.max() + wider),
         float(y.max() + higher),
+        bounds,
     )
 
 

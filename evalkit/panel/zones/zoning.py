@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalkit.panel.projection import Projection
+from evalkit.panel.projection import Projection, unproject
 
 __all__ = ["OUTSIDE", "Incidents", "Zoning", "no_dates"]
 
@@ -33,12 +33,21 @@ class Incidents:
         area: (N,) names of areas, null where unknown.
         projection: metres back to degrees.
         bounds: west, south, east, north of the city in degrees.
+        degrees: (N, 2) longitude and latitude as the source gives them; None if they were not kept.
     """
 
     xy: NDArray[np.float64]
     area: pl.Series
     projection: Projection
     bounds: tuple[float, float, float, float]
+    degrees: NDArray[np.float64] | None = None
+
+    @property
+    def in_degrees(self) -> NDArray[np.float64]:
+        """(N, 2) longitude and latitude; reckoned back from the metres if they were not kept."""
+        if self.degrees is not None:
+            return self.degrees
+        return np.column_stack(unproject(self.projection, self.xy[:, 0], self.xy[:, 1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +57,7 @@ class Zoning:
     Attributes:
         unit: (N,) unit of each incident, or `OUTSIDE`.
         ids: U unique texts.
-        ring: (U,) whether the unit is a ring.
+        ring: (U,) which ring the unit is: 1, 2, … outward from the camera, 0 if it is none.
         first: (U,) date of the unit's first camera, of the site's for a ring; NaT without one or if
             `undated`.
         undated: (U,) whether one of those cameras has no date.
@@ -60,7 +69,7 @@ class Zoning:
 
     unit: NDArray[np.int64]
     ids: tuple[str, ...]
-    ring: NDArray[np.bool_]
+    ring: NDArray[np.int64]
     first: NDArray[np.datetime64]
     undated: NDArray[np.bool_]
     cameras: NDArray[np.int64]

@@ -15,7 +15,7 @@ from evalkit.readers.protocol import MALFORMED, RawTable, no_malformed
 from evalkit.readers.sources._bytes import read_bytes, to_utf8
 from evalkit.readers.sources._columns import check_columns
 
-__all__ = ["GeoJson", "reader"]
+__all__ = ["GeoJson", "features_of", "reader"]
 
 AXES: Final = ("longitude", "latitude")
 """Names under which the two coordinates of the geometry are offered; a property of that name is
@@ -45,7 +45,7 @@ class GeoJson:
         """
         where = str(path)
         data, notes = to_utf8(read_bytes(path), source.encoding, where)
-        features = _features(data, where)
+        features = features_of(data, where)
         rows = [_row(feature) for feature in features]
         present = dict.fromkeys([*AXES, *(name for row in rows if row is not None for name in row)])
         check_columns(columns, list(present), where)
@@ -59,7 +59,12 @@ class GeoJson:
         )
 
 
-def _features(data: bytes, where: str) -> list[Any]:
+def features_of(data: bytes, where: str) -> list[Any]:
+    """The features of a collection, one or more, whatever they are.
+
+    Raises:
+        FileReadError: not JSON, no collection of features, or without any.
+    """
     try:
         root = msgspec.json.decode(data)
     except (msgspec.MsgspecError, RecursionError):

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalkit.core.study import Units
+from evalkit.panel.zones.hexagon import EDGES_M
 from evalkit.report.figures import canvas
 from evalkit.report.languages import Words, words
 from evalkit.report.numbers import whole
@@ -63,11 +64,14 @@ MANY: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a unit is drawn: side of a square or diameter of a disc, in metres; None for a point."""
+    """How a unit is drawn: side of a square or diameter of a disc, in metres; None for a point.
+
+    ``rings`` are the diameters of rings, outward; none where a ring looks like any other unit.
+    """
 
     form: Literal["square", "disc"]
     size: float | None
-    ring: float | None
+    rings: tuple[float, ...]
 
 
 def panel_map(
@@ -82,7 +86,7 @@ def panel_map(
     """Write the map of a panel's units as SVG and PNG and return both paths.
 
     Args:
-        units: role, first_live, x and y of each unit, as in `Built.units`; those without a place are left out.
+        units: role, ring, first_live, x and y of each unit, as in `Built.units`; those without a place are left out.
         title: the city.
         path: without suffix.
         zones: the study's units, for their true shape and size; without it every unit is a point.
@@ -105,11 +109,14 @@ def panel_map(
 
 
 def _shape(zones: Units | None) -> _Shape:
-    if zones is None or zones.kind == "area":
-        return _Shape("disc", None, None)
+    if zones is None or zones.kind in ("area", "polygon"):
+        return _Shape("disc", None, ())
     if zones.kind == "grid":
-        return _Shape("square", zones.cell_m, zones.cell_m)
-    return _Shape("disc", 2 * zones.radius_m, 2 * zones.ring_m)
+        return _Shape("square", zones.cell_m, ())
+    if zones.kind == "hexagon":
+        # The circle inside a hexagon of mean edge: neighbours touch, and what is drawn is not larger than it is.
+        return _Shape("disc", 3**0.5 * EDGES_M[zones.hexagon_resolution], ())
+    return _Shape("disc", 2 * zones.radius_m, tuple(2 * radius for radius in zones.rings_m))
 
 
 def _empty(title: str, said: Words) -> Figure:
@@ -128,7 +135,7 @@ def _draw(
     said: Words,
 ) -> Figure:
     xy = units.select("x", "y").to_numpy()
-    pad = max(shape.size or 0.0, shape.ring or 0.0) / 2
+    pad = max(shape.size or 0.0, *shape.rings, 0.0) / 2
     width, height, limits = fit(xy, pad, MAP_WIDTH, MAP_HEIGHT)
     roles = [role for role in (*LOOKS, "treated") if (units["role"] == role).any()]
     body = max(height, _legend_height(units, roles, cameras))
@@ -184,11 +191,9 @@ def _layer(axes: Axes, units: pl.DataFrame, role: str, shape: _Shape, inches: fl
     from matplotlib.collections import EllipseCollection, PolyCollection
 
     xy = units.select("x", "y").to_numpy()
-    size = shape.ring if role == "ring" and shape.form == "disc" else shape.size
+    sizes = _sizes(units, role, shape, inches)
     face, edge = LOOKS.get(role, (NONE, canvas.PAPER))
     colours = _date_colours(units) if role == "treated" else [face]
-    if size is None or size * inches * 72 < LEAST:
-        size = POINT / 72 / inches if size is None else LEAST / 72 / inches
     style: dict[str, Any] = {
         "facecolors": colours,
         "edgecolors": edge,
@@ -197,15 +202,14 @@ def _layer(axes: Axes, units: pl.DataFrame, role: str, shape: _Shape, inches: fl
         "rasterized": len(xy) > MANY,
     }
     if shape.form == "square":
-        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * size / 2
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * sizes[:, None, None] / 2
         axes.add_collection(PolyCollection(list(xy[:, None] + corners), **style), autolim=False)
         return
     # EllipseCollection takes sizes in the axes' units, so discs keep their radius on the ground.
-    sides = np.full(len(xy), size)
     axes.add_collection(
         EllipseCollection(
-            sides,
-            sides,
+            sizes,
+            sizes,
             np.zeros(len(xy)),
             units="xy",
             offsets=xy,
@@ -214,6 +218,19 @@ def _layer(axes: Axes, units: pl.DataFrame, role: str, shape: _Shape, inches: fl
         ),
         autolim=False,
     )
+
+
+def _sizes(units: pl.DataFrame, role: str, shape: _Shape, inches: float) -> Floats:
+    """(N,) side or diameter of each unit in metres, never so small that it vanishes."""
+    if shape.size is None:
+        return np.full(units.height, POINT / 72 / inches)
+    sizes = np.full(units.height, shape.size)
+    if role == "ring" and shape.rings:
+        # A table without the column is of a time when there was one ring.
+        ring = units["ring"].to_numpy() if "ring" in units.columns else 1
+        sizes[:] = np.array(shape.rings)[ring - 1]
+    seen: Floats = np.maximum(sizes, LEAST / 72 / inches)
+    return seen
 
 
 def _dates(units: pl.DataFrame) -> tuple[dt.date, dt.date] | None:

@@ -14,7 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalkit.core.frames import COUNT
 from evalkit.panel.projection import city_projection, project
+from evalkit.quality.calendar import Resolution, by_period, resolution_of
+from evalkit.report.check_words import check_words
 from evalkit.report.figures import canvas
 from evalkit.report.figures.panel_map import draw_scale_bar, fit, length_text, round_length
 from evalkit.report.languages import Words, words
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["density", "monthly", "quality"]
+__all__ = ["density", "quality"]
 
 Floats = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]
@@ -59,8 +62,9 @@ def quality(
     """Write the map and the months of a city's data as SVG and PNG and return both paths.
 
     Args:
-        incidents: date, longitude and latitude of the rows that are used; coordinates may be null.
-        cameras: longitude and latitude, null where unknown.
+        incidents: date, longitude and latitude of the rows that are used; coordinates may be null. A column
+            ``count`` says how many incidents each stands for.
+        cameras: longitude and latitude, null where unknown, and perhaps ``count``.
         bounds: west, south, east, north of the city in degrees.
         title: the city.
         path: without suffix.
@@ -79,7 +83,8 @@ def quality(
         bounds,
     )
     width, height, limits = fit(corners, 0.0, MAP_WIDTH, MAP_HEIGHT)
-    months = monthly(incidents["date"])
+    resolution = resolution_of(incidents["date"])
+    months = by_period(incidents["date"], _weights(incidents), resolution)
     bars = BARS + 0.95 if months else 0.0
     body = max(height, 1.7)
     figure = canvas.new_figure(canvas.README_WIDTH, 0.6 + body + STRIP + bars)
@@ -91,12 +96,19 @@ def quality(
     axes.set_ylim(limits[2], limits[3])
     inches = width / (limits[1] - limits[0])
     _map(
-        figure, axes, _metres(incidents, bounds), _metres(cameras, bounds), limits, said, top - 0.62
+        figure,
+        axes,
+        _metres(incidents, bounds),
+        _metres(cameras, bounds),
+        limits,
+        said,
+        top - 0.62,
+        int(_weights(cameras.drop_nulls(["longitude", "latitude"])).sum()),
     )
     _outline(axes, bounds)
     draw_scale_bar(figure, left, bottom - 0.08, inches, width, language)
     if months:
-        _months(figure, months, said)
+        _months(figure, months, resolution, said)
     return canvas.png_and_svg(figure, path, f"{title}: {said('quality_alt')}")
 
 
@@ -112,20 +124,11 @@ def density(
     return np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
 
 
-def monthly(dates: pl.Series) -> list[tuple[dt.date, int]]:
-    """Incidents of every month from the first to the last, months without any included."""
-    found = (
-        dates.drop_nulls()
-        .dt.truncate("1mo")
-        .value_counts(name="incidents")
-        .sort(dates.name or "date")
-    )
-    if found.is_empty():
-        return []
-    counts = dict(found.iter_rows())
-    first, last = min(counts), max(counts)
-    months = pl.date_range(first, last, "1mo", eager=True).to_list()
-    return [(month, int(counts.get(month, 0))) for month in months]
+def _weights(rows: pl.DataFrame) -> pl.Series:
+    """(N,) what each row stands for."""
+    if COUNT in rows.columns:
+        return rows[COUNT].cast(pl.Int64)
+    return pl.repeat(1, rows.height, dtype=pl.Int64(), eager=True)
 
 
 def _metres(places: pl.DataFrame, bounds: Bounds) -> Floats:
@@ -159,6 +162,7 @@ def _map(
     limits: tuple[float, float, float, float],
     said: Words,
     y: float,
+    standing: int,
 ) -> None:
     """Squares shaded by the logarithm of their incidents, cameras above, and what they mean beside."""
     from matplotlib.colors import LogNorm
@@ -200,7 +204,7 @@ def _map(
             zorder=3,
             rasterized=len(cameras) > MANY,
         )
-        _camera_key(figure, y - 0.85, len(cameras), said)
+        _camera_key(figure, y - 0.85, standing, said)
 
 
 def _line(text: str, number: int) -> str:
@@ -249,16 +253,19 @@ def _camera_key(figure: Figure, y: float, number: int, said: Words) -> None:
     )
 
 
-def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> None:
-    """One bar a month; a month without an incident gets a mark, because a missing bar is easily missed."""
-    canvas.written(
-        figure, MARGIN, BARS + 0.68, said("by_month"), size=9.5, weight="bold", color=canvas.MUTED
-    )
+def _months(
+    figure: Figure, months: list[tuple[dt.date, int]], resolution: Resolution, said: Words
+) -> None:
+    """One bar a month, or a year; an empty one gets a mark, because a missing bar is easily missed."""
+    yearly = check_words(said.language) if resolution == "year" else None
+    title = yearly("by_year") if yearly else said("by_month")
+    canvas.written(figure, MARGIN, BARS + 0.68, title, size=9.5, weight="bold", color=canvas.MUTED)
     axes = canvas.bare_axes(figure, BARS_LEFT, 0.42, canvas.README_WIDTH - BARS_LEFT - MARGIN, BARS)
     heights = np.array([count for _, count in months])
     places = np.arange(len(months))
     top = 1.05 * max(int(heights.max()), 1)
-    axes.set_xlim(-0.7, max(len(months), 12) - 0.3)
+    # A few bars would be as wide as the page.
+    axes.set_xlim(-0.7, max(len(months), 6 if yearly else 12) - 0.3)
     axes.set_ylim(0, top)
     axes.spines["bottom"].set_visible(True)
     axes.spines["bottom"].set_color(canvas.LINE)
@@ -272,7 +279,7 @@ def _months(figure: Figure, months: list[tuple[dt.date, int]], said: Words) -> N
             "markeredgewidth": 0,
         }
         axes.plot(empty, np.full(len(empty), 0.05 * top), markersize=5.5, **style)
-        text = said("no_incident_month")
+        text = yearly("no_incident_year") if yearly else said("no_incident_month")
         right = canvas.README_WIDTH - MARGIN
         canvas.written(figure, right, BARS + 0.68, text, ha="right", size=8.5, color=canvas.ORANGE)
         left = right - canvas.text_width(text, 8.5) - 0.2
