@@ -128,7 +128,9 @@ def survey(
         overlap=spans,
         zones=shares,
         sudden=tuple(gaps.find_sudden(series)),
-        weekdays=tuple(heaping.weekdays(dates, weights)) if resolution == "day" and len(series) else (),
+        weekdays=tuple(heaping.weekdays(dates, weights))
+        if resolution == "day" and len(series)
+        else (),
         resolution=resolution,
         periods=tuple(series),
     )

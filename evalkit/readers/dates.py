@@ -99,7 +99,20 @@ _COMMON: Final = (
 
 _DAY_CODES: Final = ("%d", "%-d", "%e", "%j", "%F", "%D", "%x", "%c", "%v", "%u", "%a", "%A", "%w")
 _NAME_CODES: Final = ("%b", "%B", "%h")
-_MONTH_CODES: Final = ("%m", "%-m", "%j", "%F", "%D", "%x", "%c", "%v", "%U", "%W", "%V", *_NAME_CODES)
+_MONTH_CODES: Final = (
+    "%m",
+    "%-m",
+    "%j",
+    "%F",
+    "%D",
+    "%x",
+    "%c",
+    "%v",
+    "%U",
+    "%W",
+    "%V",
+    *_NAME_CODES,
+)
 _HOUR_CODES: Final = ("%H", "%-H", "%k", "%I", "%-I", "%l")
 _MINUTE_CODES: Final = ("%M", "%-M")
 _WHOLE_CLOCK_CODES: Final = ("%T", "%R", "%r", "%X", "%c", "%s")

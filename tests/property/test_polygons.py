@@ -5,6 +5,7 @@ Corners are whole numbers of a small lattice, so that points on borders and corn
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -135,6 +136,18 @@ def test_a_city_of_districts(points: int) -> None:
     polygons = polygons_of(areas, BOUNDS, points)
     certain = (polygons.mosaic.table != OPEN).mean()
     assert certain > (0.6 if points > 1000 else 0.0)
+
+
+def test_several_threads_may_ask_at_once() -> None:
+    shapes = voronoi(15, 200)
+    areas = as_areas(shapes, [str(number) for number in range(len(shapes))])
+    free = np.random.default_rng(16).uniform(BOUNDS[0], BOUNDS[2], (40_000, 2))
+    polygons = polygons_of(areas, BOUNDS, 1000)
+    blocks = np.split(free, 40)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda at: polygons.of(at[:, 0].copy(), at[:, 1].copy()), blocks))
+    names = [None if one == NOBODY else polygons.names[one] for one in np.concatenate(found)]
+    assert names == by_tree(areas, free[:, 0], free[:, 1])
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
