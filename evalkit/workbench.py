@@ -254,6 +254,7 @@ def zone_shares(bench: Bench, rows: CityRows, study: Study | None) -> ZoneShares
             study_hash=study_hash(chosen),
             fingerprint=rows.fingerprint,
             areas=rows.outlines,
+            complete=_complete(bench.site),
         )
     except PanelError as error:
         return NO_ZONES.get(type(error), "no_panel")
@@ -286,6 +287,7 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
         study_hash=study_hash(study),
         fingerprint=rows.fingerprint,
         areas=rows.outlines,
+        complete=_complete(bench.site),
     )
     bench.store.write(bench.site, study, built)
     return built
@@ -302,12 +304,14 @@ def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
     makes of all rows at once.
 
     Returns:
-        None if the study's units or the source's files cannot be counted so.
+        None if the study's units or the source's files cannot be counted so, or its rows are counts already.
 
     Raises:
         ReadError, PanelError: as `store_panel`.
     """
     site, bounds = bench.site, bench.site.city.bounds
+    if site.incidents.columns.count:
+        return None
     cameras = read_cameras(site, bench.folder)
     rows_to_come = _bytes(bench) // BYTES_OF_A_ROW
     outlines = _read_outlines(bench)
@@ -328,8 +332,13 @@ def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
             *(() if outlines is None else (outlines.fingerprint,)),
         ),
         areas=areas,
+        complete=_complete(site),
     )
     return StreamedCity(built, incidents.account, incidents.notes)
+
+
+def _complete(site: Site) -> tuple[dt.date | None, dt.date | None]:
+    return site.incidents.first_day, site.incidents.last_day
 
 
 def _is_large(bench: Bench) -> bool:

@@ -124,6 +124,7 @@ def pattern_name(first: int, last: int, period_names: tuple[str, ...]) -> str:
 def _patterns(design: Design) -> list[tuple[str, NDArray[np.bool_]]]:
     """Each distinct pattern with its (U,) members, in the order of go-live."""
     used = design.exposure > 0
+    end = int(np.flatnonzero(used.any(axis=0)).max(initial=-1))  # data may end before the window
     last_used = np.where(used.any(axis=1), used.shape[1] - 1 - np.argmax(used[:, ::-1], axis=1), -1)
     keys = np.stack(
         [design.first_live, design.last_live, np.where(design.ever_treated, 0, last_used)]
@@ -132,7 +133,7 @@ def _patterns(design: Design) -> list[tuple[str, NDArray[np.bool_]]]:
     for first, last, until in np.unique(keys, axis=1).T:
         members = (keys == np.array([[first], [last], [until]])).all(axis=0)
         name = pattern_name(int(first), int(last), design.period_names)
-        if first == NEVER and until < used.shape[1] - 1:
+        if first == NEVER and until < end:
             name = f"never until {design.period_names[until + 1]}" if until >= 0 else "not used"
         found.append((name, members))
     return found

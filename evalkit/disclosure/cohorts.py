@@ -158,8 +158,9 @@ def _lonely_controls(panel: Panel, policy: Policy) -> NDArray[np.bool_]:
     control = (panel.role == Role.CONTROL) & (panel.first_live == NEVER)
     length = (panel.exposure > 0).sum(axis=1)
     lonely = np.zeros(panel.n_units, dtype=bool)
+    longest = length.max(initial=0)
     for value in np.unique(length[control]):
         same = control & (length == value)
-        if same.sum() < policy.min_units and value < panel.n_periods:
+        if same.sum() < policy.min_units and value < longest:
             lonely |= same
     return lonely

@@ -116,7 +116,8 @@ class _CityEffect:
 def _of_city(design: Design) -> tuple[dict[str, NDArray[np.float64]], Support]:
     target = design.ever_treated
     observed = design.exposure > 0
-    control = ~target & observed.all(axis=1)
+    # Periods that the city's data do not cover are observed for no unit.
+    control = ~target & observed[:, observed.any(axis=0)].all(axis=1)
     _refuse_without(target, control, design.site)
     live = design.treated[target] > 0
     before = (observed[target] & ~live).all(axis=0)

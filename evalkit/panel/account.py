@@ -44,7 +44,12 @@ def account_of(panel: Panel, zoning: Zoning, rows: Rows) -> dict[str, int]:
     inside = rows.of_places(zoning.unit) != OUTSIDE
     return {
         "incidents": rows.seen.read,
-        "outside the window": rows.seen.read - int(weight.sum()),
+        "outside the window": rows.seen.read - int(weight.sum()) - rows.other_hours - rows.no_hour,
+        **(
+            {"at other hours": rows.other_hours, "without an hour": rows.no_hour}
+            if rows.by_hour
+            else {}
+        ),
         "of other crime types": number(~rows.asked),
         "without a usable place": number(rows.asked & ~rows.placed),
         "outside every unit": number(rows.asked & rows.placed & ~inside),
@@ -60,7 +65,7 @@ def facts_of(
     treated, control = found.role == Role.TREATED, found.role == Role.CONTROL
     by_area = study.units.kind == "area"
     usable = cameras.area.is_not_null().to_numpy() if by_area else cameras.located
-    last = treated & (found.first_live == periods - 1)
+    last = treated & (found.last_live == periods - 1)
     earlier = treated & (zoning.neighbour < zoning.first)
     live = control & (zoning.neighbour <= as_days(study.window.end))
     return {
@@ -72,6 +77,9 @@ def facts_of(
         "treated units with an earlier neighbour": int(earlier.sum()),
         "control units with a live neighbour": int(live.sum()),
         "controls until their own camera": int((control & (found.used_until < periods)).sum()),
+        "treated units whose cameras were removed": int(
+            (treated & (found.used_until < periods)).sum()
+        ),
         "treated units without an after": (
             int(last.sum()) if study.treatment.transition == "drop" else 0
         ),

@@ -4,13 +4,15 @@ Which places are units depends on all incidents of the window, not on the study'
 a cell with burglaries and no robbery has a robbery count of zero.
 
 Exposure is 1 in every cell: a unit is observed for the whole of every period, and what periods
-differ by (28 or 31 days) all units of a city share, so that city × period effects absorb it. The
-exception are controls whose own camera comes after the study's adoption dates (see
-`evalkit.panel.cohorts`).
+differ by (28 or 31 days) all units of a city share, so that city × period effects absorb it. It is 0
+in periods that the incidents do not cover (`evalkit.panel.coverage`), where a unit's cameras were
+removed, and where a control's own camera comes after the study's adoption dates
+(`evalkit.panel.cohorts`).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -19,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalkit.core.frames import ATTRIBUTE
 from evalkit.core.panel import Panel, Role
 from evalkit.core.study import Matching, Study, Units, matching_of
 from evalkit.panel.account import account_of, facts_of
@@ -27,7 +30,9 @@ from evalkit.panel.built import Built
 from evalkit.panel.checks import check_areas, check_design, check_places, check_rows, check_size
 from evalkit.panel.cohorts import Cohorts, cohorts, role_names
 from evalkit.panel.covariates import Covariates, covariates_of
+from evalkit.panel.coverage import Coverage, covered
 from evalkit.panel.diagnostics import diagnose
+from evalkit.panel.dose import attributes_of_units, doses
 from evalkit.panel.matching import Matched, match_units
 from evalkit.panel.periods import period_starts
 from evalkit.panel.projection import Projection, city_projection, unproject
@@ -45,10 +50,11 @@ __all__ = ["MAX_CELLS", "Built", "build_from_rows", "build_panel"]
 MAX_CELLS: Final = 200_000_000
 """Largest array of counts: 1.6 GB as 64-bit integers, which an ordinary machine holds twice."""
 
+Complete = tuple[dt.date | None, dt.date | None]
+
 ZONES: Final[dict[str, Callable[[Incidents, Cameras, Units], Zoning]]] = {
     "grid": grid_zones,
     "catchment": catchment_zones,
-    "area": area_zones,
     "hexagon": hexagon_zones,
 }
 
@@ -63,6 +69,7 @@ def build_panel(
     study_hash: str,
     fingerprint: str,
     areas: pl.DataFrame | None = None,
+    complete: Complete = (None, None),
 ) -> Built:
     """Build one city's panel for one study.
 
@@ -75,6 +82,7 @@ def build_panel(
         study_hash: `study_hash(study)`, stamped on the panel.
         fingerprint: SHA-256 of the sources, stamped on the panel.
         areas: keeps the contract `evalkit.core.frames.AREAS`; for studies of polygons.
+        complete: first and last day on which the incidents are complete; None where the source does not say.
 
     Raises:
         TaxonomyError: none of the study's crime types occurs in the city.
@@ -93,6 +101,7 @@ def build_panel(
         study_hash=study_hash,
         fingerprint=fingerprint,
         areas=areas,
+        complete=complete,
     )
 
 
@@ -105,6 +114,7 @@ def build_from_rows(
     study_hash: str,
     fingerprint: str,
     areas: pl.DataFrame | None = None,
+    complete: Complete = (None, None),
 ) -> Built:
     """As `build_panel`, from incidents that were counted already (`evalkit.panel.tally`)."""
     where = f"site {site_name}, study {study.name}"
@@ -113,8 +123,11 @@ def build_from_rows(
     placed = place_cameras(cameras, projection, rows.places.bounds)
     check_places(rows, placed, study, where)
 
-    zoning = _zoning(rows.places, placed, study.units, areas, where)
-    found = cohorts(zoning.first, zoning.undated, zoning.ring > 0, study.window, study.treatment)
+    zoning = _zoning(rows.places, placed, study, areas, where)
+    found = cohorts(
+        zoning.first, zoning.undated, zoning.gone, zoning.ring > 0, study.window, study.treatment
+    )
+    coverage = covered(study.window, rows.seen, *complete)
     check_design(found, study, where)
 
     names = tuple(dict.fromkeys(study.outcome.crime_types))
@@ -128,11 +141,11 @@ def build_from_rows(
         role=found.role,
         ring=zoning.ring.astype(np.int64),
         first_live=found.first_live,
-        last_live=found.first_live.copy(),
+        last_live=found.last_live,
         counts=_count(
             rows, rows.of_places(zoning.unit), (len(names), len(zoning.ids), found.periods)
         ),
-        exposure=(np.arange(found.periods) < found.used_until[:, None]).astype(np.float64),
+        exposure=_exposure(found, coverage),
         study=study_hash,
         fingerprint=fingerprint,
     )
@@ -140,24 +153,40 @@ def build_from_rows(
     known = covariates_of(panel, zoning.xy, matching)
     matched = _match(panel, known, matching, where)
     balance = _balance(panel, known, matched)
-    facts = facts_of(zoning, found, placed, rows, study)
+    facts = facts_of(zoning, found, placed, rows, study) | {
+        "periods before the data begin": coverage.before,
+        "periods after the data end": coverage.after,
+    }
     if matched is not None:
         panel = replace(panel, role=matched.role)
         found = replace(found, role=matched.role)
         facts |= matched.facts
     return Built(
         panel=panel,
-        units=_unit_table(zoning, found, projection),
+        units=_unit_table(zoning, found, projection).with_columns(
+            pl.Series(f"{ATTRIBUTE}{name}", values, dtype=pl.String)
+            for name, values in attributes_of_units(zoning, placed).items()
+        ),
         account=account_of(panel, zoning, rows),
         facts=facts,
         diagnostics=diagnose(panel, facts, balance),
         balance=balance,
+        dose=doses(zoning, placed, study.window),
     )
 
 
+def _exposure(found: Cohorts, coverage: Coverage) -> NDArray[np.float64]:
+    """(U, T) 1 where a cell is used, else 0."""
+    period = np.arange(found.periods)
+    return ((period < found.used_until[:, None]) & coverage.used).astype(np.float64)
+
+
 def _zoning(
-    places: Incidents, cameras: Cameras, units: Units, areas: pl.DataFrame | None, where: str
+    places: Incidents, cameras: Cameras, study: Study, areas: pl.DataFrame | None, where: str
 ) -> Zoning:
+    units = study.units
+    if units.kind == "area":
+        return area_zones(places, cameras, units, study.treatment.min_cameras)
     if units.kind != "polygon":
         return ZONES[units.kind](places, cameras, units)
     return polygon_zones(places, cameras, units, check_areas(areas, where))

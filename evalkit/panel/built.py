@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
@@ -11,7 +12,10 @@ from evalkit.core.panel import Panel
 from evalkit.panel.balance import Balance
 from evalkit.panel.diagnostics import Diagnostics
 
-__all__ = ["Built"]
+__all__ = ["DOSE", "Built"]
+
+DOSE: Final = pl.Schema({"unit": pl.String(), "period": pl.Date(), "cameras": pl.Int64()})
+"""Columns of the table of doses."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +33,7 @@ class Built:
             the other entries add up to it.
         facts: counts noticed on the way, by name.
         diagnostics: tables and notes.
+        dose: unit, period, cameras: live ones at the period's end, where that changed (`evalkit.panel.dose`).
         balance: how alike treated units and controls were before any camera, for each covariate; empty where
             nothing can be said.
     """
@@ -39,6 +44,7 @@ class Built:
     facts: Mapping[str, int]
     diagnostics: Diagnostics
     balance: tuple[Balance, ...] = ()
+    dose: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOSE))
 
     @property
     def notes(self) -> tuple[str, ...]:

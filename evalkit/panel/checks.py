@@ -16,7 +16,6 @@ from evalkit.errors import (
     TaxonomyError,
 )
 from evalkit.panel.cohorts import Cohorts
-from evalkit.panel.periods import period_starts
 from evalkit.panel.rows import Rows, Seen
 from evalkit.panel.sites import Cameras
 
@@ -111,15 +110,17 @@ def check_design(found: Cohorts, study: Study, where: str) -> None:
         NoControlError: no control, and all treated units go live in the same period.
     """
     window, drop = study.window, study.treatment.transition == "drop"
-    last = len(period_starts(window)) - 1
-    first = found.first_live[found.role == Role.TREATED]
-    if not (first < last if drop else first <= last).any():
+    treated = found.role == Role.TREATED
+    first, end = found.first_live[treated], found.last_live[treated]
+    if not (end + drop < found.used_until[treated]).any():
         raise NothingToTestError(
             "no unit has a camera that goes live inside the window, with a period before and one "
             "after",
             where=where,
             limit=f"a live date after the first {window.period} of {window.start} to {window.end}, "
-            "inside the adoption dates" + (", and before the last" if drop else ""),
+            "inside the adoption dates"
+            + (", and before the last" if drop else "")
+            + (", washout included" if study.treatment.washout_periods else ""),
             way_out="widen the study's window or its adoption dates, or check the live dates with "
             "`evalkit site check`",
         )

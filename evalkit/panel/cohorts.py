@@ -16,7 +16,10 @@ otherwise                                              `TREATED`     the period 
 
 A unit treated after ``adoption_end`` is a control until its own camera is live: its exposure is
 zero from that period on, and zero marks a cell that no estimator uses. The go-live period itself is
-already cut.
+already cut. So is that in which the last camera of a unit is removed, and all after it: the place is
+neither with a camera nor like before it.
+
+The go-live interval runs from the go-live period over the study's washout. Estimators leave it out.
 """
 
 from __future__ import annotations
@@ -39,13 +42,14 @@ class Cohorts:
 
     Attributes:
         role: (U,) `Role` values.
-        first_live: (U,) period or `NEVER`.
+        first_live, last_live: (U,) go-live interval, periods or `NEVER`.
         used_until: (U,) first period that must not be used; ``periods`` if all may.
         periods: number of periods of the window.
     """
 
     role: NDArray[np.int64]
     first_live: NDArray[np.int64]
+    last_live: NDArray[np.int64]
     used_until: NDArray[np.int64]
     periods: int
 
@@ -53,6 +57,7 @@ class Cohorts:
 def cohorts(
     first: NDArray[np.datetime64],
     undated: NDArray[np.bool_],
+    gone: NDArray[np.datetime64],
     ring: NDArray[np.bool_],
     window: Window,
     treatment: Treatment,
@@ -62,9 +67,10 @@ def cohorts(
     Args:
         first: (U,) date of the first camera, NaT without one or of unknown date.
         undated: (U,) whether a camera of the unit has no date.
+        gone: (U,) first day without any of its cameras, NaT if one is still there.
         ring: (U,) whether the unit is a ring.
         window: of the study.
-        treatment: of the study; its adoption dates.
+        treatment: of the study; its adoption dates and washout.
     """
     periods = len(period_starts(window))
     period = period_index(first, window)
@@ -76,13 +82,20 @@ def cohorts(
         late = (first > as_days(treatment.adoption_end)) & ~later & (period > 0)
         used_until[late] = period[late]
         later |= late
+    left = period_index(gone, window)
+    left[gone < as_days(window.start)] = 0
+    empty = (left != NEVER) & ~later
+    used_until[empty] = np.minimum(used_until[empty], left[empty])
     if treatment.adoption_start is not None:
         role[first < as_days(treatment.adoption_start)] = Role.SET_APART
     role[period == 0] = Role.ALWAYS
     role[later] = Role.CONTROL
     role[undated] = Role.UNDATED
     role[ring] = Role.RING
-    return Cohorts(role, np.where(later, NEVER, period), used_until, periods)
+    first_live = np.where(later, NEVER, period)
+    washed = np.minimum(first_live + treatment.washout_periods, periods - 1)
+    last_live = np.where(first_live == NEVER, NEVER, washed)
+    return Cohorts(role, first_live, last_live, used_until, periods)
 
 
 def role_names(role: NDArray[np.int64]) -> list[str]:

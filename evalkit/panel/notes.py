@@ -53,8 +53,17 @@ FACT_NOTES: Final[dict[str, str]] = {
         "{} controls get a camera after the adoption dates and are not used from that period on"
     ),
     "treated units without an after": (
-        "{} treated units went live in the last period, which is left out as their transition; "
-        "they only serve as controls"
+        "{} treated units went live so late that no period is left after their transition; they "
+        "only serve as controls"
+    ),
+    "treated units whose cameras were removed": (
+        "the cameras of {} treated units were removed again; periods from then on are not used there"
+    ),
+    "periods before the data begin": (
+        "{} periods of the window are not used, as the incidents begin later or in their middle"
+    ),
+    "periods after the data end": (
+        "{} periods of the window are not used, as the incidents end before or in their middle"
     ),
     "cameras outside every polygon": (
         "{} cameras lie in no polygon; they treat no unit, but polygons near them are rings"

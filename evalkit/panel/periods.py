@@ -1,8 +1,8 @@
 """Dates to periods.
 
 Vocabulary
-    period  a day, a week that starts on Monday, a month, or a quarter; counted from 0 at the
-            window's start.
+    period  a day, a week that starts on Monday, a month, a quarter or a year; counted from 0 at
+            the window's start.
 
 Dates are local dates already, so neither time zones nor daylight saving play any part here.
 """
@@ -22,7 +22,7 @@ __all__ = ["OUTSIDE", "as_days", "period_index", "period_starts"]
 OUTSIDE: Final = -1
 """Period of a date before or after the window, or of no date."""
 
-MONTHS: Final = {"month": 1, "quarter": 3}
+MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 
 def period_starts(window: Window) -> tuple[dt.date, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalkit.core.frames import COUNT
 from evalkit.core.study import Study
 from evalkit.panel.periods import OUTSIDE, as_days, period_index
 from evalkit.panel.points import count_points
@@ -22,13 +23,18 @@ from evalkit.panel.sites import as_degrees, locate
 from evalkit.panel.zones.zoning import Incidents
 
 __all__ = [
+    "IN_BAND",
     "IN_DEGREES",
+    "NO_HOUR",
+    "OTHER_HOUR",
     "OTHER_TYPE",
     "Rows",
     "Seen",
+    "hours_of",
     "periods_of",
     "see",
     "type_index",
+    "weights_of",
     "window_rows",
 ]
 
@@ -36,6 +42,9 @@ Value = TypeVar("Value", bound=np.generic)
 
 IN_DEGREES: Final = ("hexagon", "polygon")
 """Kinds of unit whose borders are given in degrees: a point on a border is decided there."""
+
+IN_BAND, OTHER_HOUR, NO_HOUR = 0, 1, 2
+"""Whether an incident is of the study's hours of the day."""
 
 OTHER_TYPE: Final = -1
 """Position of a crime type that the study does not ask for."""
@@ -49,17 +58,19 @@ class Seen:
         read: number of incidents.
         crime_types: the common crime types among them.
         first, last: dates of the first and the last one; None without any.
+        firsts: how many are dated the first of a month.
     """
 
     read: int
     crime_types: frozenset[str]
     first: dt.date | None
     last: dt.date | None
+    firsts: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The incidents of the window, of all crime types, in N rows, and what came in.
+    """The incidents of the window and of the study's hours, of all crime types, in N rows, and what came in.
 
     A row is one incident, or several that lie in one place and agree in everything else.
 
@@ -72,6 +83,8 @@ class Rows:
         place: (N,) place of each row; None if row i is in place i.
         placed: (N,) whether the place is usable for the study's kind of unit.
         points: number of distinct coordinates.
+        by_hour: whether the study counts some hours of the day only.
+        other_hours, no_hour: incidents of the window at other hours, and without an hour.
     """
 
     seen: Seen
@@ -82,6 +95,9 @@ class Rows:
     place: NDArray[np.int64] | None
     placed: NDArray[np.bool_]
     points: int
+    by_hour: bool
+    other_hours: int
+    no_hour: int
 
     @property
     def asked(self) -> NDArray[np.bool_]:
@@ -119,9 +135,12 @@ def window_rows(
     projection: Projection,
     bounds: tuple[float, float, float, float],
 ) -> Rows:
-    """Keep the incidents of the window and place them."""
+    """Keep the incidents of the window and of the study's hours, and place them."""
     period = periods_of(incidents, study)
-    within = period != OUTSIDE
+    weight = weights_of(incidents)
+    hour = hours_of(incidents, study)
+    inside = period != OUTSIDE
+    within = inside & (hour == IN_BAND)
     kept = incidents.filter(pl.Series(within))
     places = Incidents(
         locate(kept, projection, bounds),
@@ -137,20 +156,50 @@ def window_rows(
         seen=see(incidents),
         period=period[within],
         crime_type=type_index(kept["crime_type"], study),
-        weight=np.ones(len(kept), dtype=np.int64),
+        weight=weight[within],
         places=places,
         place=None,
         placed=named if study.units.kind == "area" else located,
         points=count_points(*(column.to_numpy() for column in coordinates)),
+        by_hour=study.outcome.hours is not None,
+        other_hours=int(weight[inside & (hour == OTHER_HOUR)].sum()),
+        no_hour=int(weight[inside & (hour == NO_HOUR)].sum()),
     )
+
+
+def weights_of(incidents: pl.DataFrame) -> NDArray[np.int64]:
+    """(N,) incidents that each row stands for; one where the frame does not say."""
+    if COUNT not in incidents.columns:
+        return np.ones(incidents.height, dtype=np.int64)
+    weights: NDArray[np.int64] = incidents[COUNT].cast(pl.Int64).to_numpy()
+    return weights
+
+
+def hours_of(incidents: pl.DataFrame, study: Study) -> NDArray[np.int8]:
+    """(N,) `IN_BAND`, `OTHER_HOUR` or `NO_HOUR`: the study's hours, from the first up to the second."""
+    if study.outcome.hours is None:
+        return np.full(incidents.height, IN_BAND, dtype=np.int8)
+    start, end = study.outcome.hours
+    hour = incidents["hour"]
+    inside = (hour >= start) & (hour < end) if start < end else (hour >= start) | (hour < end)
+    found: NDArray[np.int8] = (
+        pl.select(
+            pl.when(inside).then(IN_BAND).when(hour.is_null()).then(NO_HOUR).otherwise(OTHER_HOUR)
+        )
+        .to_series()
+        .cast(pl.Int8)
+        .to_numpy()
+    )
+    return found
 
 
 def see(incidents: pl.DataFrame) -> Seen:
     """What came in: keeps the contract `evalkit.core.frames.INCIDENTS`."""
     dates = incidents["date"]
     return Seen(
-        read=incidents.height,
+        read=int(weights_of(incidents).sum()),
         crime_types=frozenset(incidents["crime_type"].unique().drop_nulls().to_list()),
         first=cast("dt.date | None", dates.min()),
         last=cast("dt.date | None", dates.max()),
+        firsts=int(weights_of(incidents)[(dates.dt.day() == 1).fill_null(value=False)].sum()),
     )

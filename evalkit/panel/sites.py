@@ -11,6 +11,7 @@ Vocabulary
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from evalkit.core.frames import ATTRIBUTE, COUNT
 from evalkit.panel.periods import as_days
 from evalkit.panel.projection import Projection, is_located, project, unproject
 
@@ -46,12 +48,20 @@ class Cameras:
         xy: (M, 2) metres from the city's centre; NaN without usable coordinates.
         live: (M,) go-live dates, NaT where unknown.
         area: (M,) names of areas, null where unknown.
+        removed: (M,) first days out of operation, NaT where it still works.
+        count: (M,) cameras that each stands for.
+        attributes: the source's own name → (M,) what else it says of each.
+        rows: (M,) position of each in the order of priority of all of the city's.
         degrees: (M, 2) longitude and latitude as the source gives them; None if they were not kept.
     """
 
     xy: Floats
     live: Days
     area: pl.Series
+    removed: Days
+    count: Integers
+    attributes: Mapping[str, pl.Series]
+    rows: Integers
     degrees: Floats | None = None
 
     @property
@@ -61,10 +71,15 @@ class Cameras:
 
     def take(self, which: NDArray[np.bool_]) -> Cameras:
         """Some of the cameras, still in order of priority."""
+        kept = pl.Series(which)
         return Cameras(
             self.xy[which],
             self.live[which],
-            self.area.filter(pl.Series(which)),
+            self.area.filter(kept),
+            self.removed[which],
+            self.count[which],
+            {name: values.filter(kept) for name, values in self.attributes.items()},
+            self.rows[which],
             None if self.degrees is None else self.degrees[which],
         )
 
@@ -83,12 +98,14 @@ class GoLive:
         first: (G,) date of the first camera; NaT if the group is empty or `undated`.
         undated: (G,) whether any camera of the group has no date.
         cameras: (G,) number of cameras.
+        gone: (G,) first day without any of them, NaT if one is still there.
         mixed: number of groups with both dated and undated cameras.
     """
 
     first: Days
     undated: NDArray[np.bool_]
     cameras: Integers
+    gone: Days
     mixed: int
 
 
@@ -103,8 +120,23 @@ def place_cameras(
         xy=locate(ordered, projection, bounds),
         live=as_days(ordered["live_date"].to_numpy()),
         area=ordered["area"],
+        removed=as_days(_column(ordered, "removed", pl.Date()).to_numpy()),
+        count=_column(ordered, COUNT, pl.UInt32()).fill_null(1).cast(pl.Int64).to_numpy(),
+        attributes={
+            name.removeprefix(ATTRIBUTE): ordered[name]
+            for name in ordered.columns
+            if name.startswith(ATTRIBUTE)
+        },
+        rows=np.arange(ordered.height),
         degrees=as_degrees(ordered),
     )
+
+
+def _column(rows: pl.DataFrame, name: str, kind: pl.DataType) -> pl.Series:
+    """A column that a frame made by hand may lack: null then."""
+    if name in rows.columns:
+        return rows[name].cast(kind)
+    return pl.repeat(None, rows.height, dtype=kind, eager=True)
 
 
 def locate(
@@ -128,27 +160,58 @@ def as_degrees(rows: pl.DataFrame) -> Floats:
     )
 
 
-def go_live(live: Days, group: Integers, groups: int) -> GoLive:
+def go_live(
+    cameras: Cameras, which: Integers, group: Integers, groups: int, *, least: int = 1
+) -> GoLive:
     """Reduce the dates of cameras to their groups.
 
     Args:
-        live: (M,) dates, NaT where unknown.
-        group: (M,) group of each camera, in 0 … groups − 1. A camera may be listed in several
-            groups.
+        cameras: of the city.
+        which: (K,) rows of cameras. A camera may be listed for several groups.
+        group: (K,) group of each, in 0 … groups − 1.
         groups: number of groups G.
+        least: how many cameras make a group live.
     """
+    live, count = cameras.live[which], cameras.count[which]
     dated = ~np.isnat(live)
     undated = np.zeros(groups, dtype=np.bool_)
     undated[group[~dated]] = True
-    latest = np.iinfo(np.int64).max
-    days = np.full(groups, latest, dtype=np.int64)
-    np.minimum.at(days, group[dated], live[dated].astype(np.int64))
-    some = days != latest
+    days, some = _reached(live[dated].astype(np.int64), count[dated], group[dated], groups, least)
     first = np.full(groups, np.datetime64("NaT"), dtype="datetime64[D]")
     known = some & ~undated
     first[known] = days[known].astype("datetime64[D]")
-    counts = np.bincount(group, minlength=groups).astype(np.int64)
-    return GoLive(first, undated, counts, int((some & undated).sum()))
+    counts = np.bincount(group, weights=count, minlength=groups).astype(np.int64)
+    mixed = np.zeros(groups, dtype=np.bool_)
+    mixed[group[dated]] = True
+    gone = _gone(cameras.removed[which], group, groups)
+    return GoLive(first, undated, counts, gone, int((mixed & undated).sum()))
+
+
+def _reached(
+    days: Integers, count: Integers, group: Integers, groups: int, least: int
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """(G,) day on which so many cameras of the group have gone live; (G,) whether it comes."""
+    order = np.lexsort((days, group))
+    days, count, group = days[order], count[order], group[order]
+    total = np.cumsum(count)
+    start = np.searchsorted(group, np.arange(groups))
+    before = np.where(start > 0, total[start - 1], 0) if len(total) else np.zeros(groups, np.int64)
+    enough = np.flatnonzero(total - before[group] >= least)
+    found, first = np.unique(group[enough], return_index=True)
+    reached, day = np.zeros(groups, dtype=np.bool_), np.zeros(groups, dtype=np.int64)
+    reached[found], day[found] = True, days[enough[first]]
+    return day, reached
+
+
+def _gone(removed: Days, group: Integers, groups: int) -> Days:
+    gone = np.full(groups, np.datetime64("NaT"), dtype="datetime64[D]")
+    last = np.full(groups, np.iinfo(np.int64).min, dtype=np.int64)
+    known = ~np.isnat(removed)
+    np.maximum.at(last, group[known], removed[known].astype(np.int64))
+    all_gone = np.bincount(group[known], minlength=groups) == np.bincount(group, minlength=groups)
+    all_gone &= last > np.iinfo(np.int64).min
+    gone[all_gone] = last[all_gone].astype("datetime64[D]")
+    return gone
 
 
 def merge_sites(xy: Floats, distance: float) -> Integers:

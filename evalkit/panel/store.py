@@ -4,12 +4,13 @@ The folder ``panel`` inside the site's store holds
 
 ``units.parquet``
     one row per unit, in the panel's order: the table of `Built.units` and the columns
-    ``first_period`` and ``last_period`` (−1 for never). Panels from before there could be several
-    rings lack ``ring``: all their rings are the first.
+    ``first_period`` and ``last_period`` (−1 for never).
 ``counts.parquet``
     crime_type, unit, period (positions) and count; cells that are zero are left out.
 ``exposure.parquet``
     unit, period, exposure; cells that are one are left out.
+``dose.parquet``
+    unit (its name), period (its first day) and cameras: live ones at the period's end, where that changed.
 ``panel.json``
     what the arrays mean, the account, the balance before any camera, and the SHA-256 of the other files and of itself.
 
@@ -43,12 +44,12 @@ from evalkit.panel.diagnostics import diagnose
 
 __all__ = ["FORMAT", "read_built", "read_panel", "write_panel"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the layout above; another version is refused, not guessed at."""
 
 FOLDER: Final = "panel"
 MANIFEST: Final = "panel.json"
-TABLES: Final = ("units", "counts", "exposure")
+TABLES: Final = ("units", "counts", "exposure", "dose")
 
 WAY_OUT: Final = "build it with `evalkit site panel STUDY --site SITE`"
 AGAIN: Final = "build it again with `evalkit site panel STUDY --site SITE`"
@@ -65,7 +66,7 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     account: dict[str, int]
     facts: dict[str, int]
     sha256: dict[str, str]
-    balance: tuple[Balance, ...] | msgspec.UnsetType = msgspec.UNSET  # older panels have none
+    balance: tuple[Balance, ...]
     digest: str = ""
 
 
@@ -124,15 +125,15 @@ def read_built(folder: Path) -> Built:
     Raises:
         NoPanelError, PanelError: as `read_panel`.
     """
-    panel, units, manifest = _read(folder, "")
-    balance = () if manifest.balance is msgspec.UNSET else manifest.balance
+    panel, tables, manifest = _read(folder, "")
     return Built(
         panel=panel,
-        units=units.drop("first_period", "last_period"),
+        units=tables["units"].drop("first_period", "last_period"),
         account=manifest.account,
         facts=manifest.facts,
-        diagnostics=diagnose(panel, manifest.facts, balance),
-        balance=balance,
+        diagnostics=diagnose(panel, manifest.facts, manifest.balance),
+        balance=manifest.balance,
+        dose=tables["dose"],
     )
 
 
@@ -154,6 +155,7 @@ def _tables(built: Built) -> dict[str, pl.DataFrame]:
                 "count": panel.counts[crime_type, unit, period],
             }
         ),
+        "dose": built.dose,
         "exposure": pl.DataFrame(
             {
                 "unit": cut_unit.astype(np.uint32),
@@ -203,7 +205,7 @@ def _version() -> str:
         return "not installed"
 
 
-def _read(folder: Path, study: str) -> tuple[Panel, pl.DataFrame, _Manifest]:
+def _read(folder: Path, study: str) -> tuple[Panel, dict[str, pl.DataFrame], _Manifest]:
     place = folder / FOLDER
     manifest = _read_manifest(place)
     if study and manifest.study != study:
@@ -212,8 +214,6 @@ def _read(folder: Path, study: str) -> tuple[Panel, pl.DataFrame, _Manifest]:
         )
     tables = {name: _read_table(place / f"{name}.parquet", manifest, name) for name in TABLES}
     units = tables["units"]
-    if "ring" not in units.columns:
-        units = units.with_columns((pl.col("role") == "ring").cast(pl.Int64()).alias("ring"))
     shape = (len(manifest.crime_types), len(units), len(manifest.periods))
     counts = np.zeros(shape, dtype=np.int64)
     cells = tables["counts"]
@@ -239,7 +239,7 @@ def _read(folder: Path, study: str) -> tuple[Panel, pl.DataFrame, _Manifest]:
         study=manifest.study,
         fingerprint=manifest.fingerprint,
     )
-    return panel, units, manifest
+    return panel, tables, manifest
 
 
 def _read_manifest(place: Path) -> _Manifest:

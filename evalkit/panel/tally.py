@@ -8,8 +8,8 @@ Vocabulary
     key  a number for a place such that all incidents of one key belong to one unit, or all to none.
          The kinds of unit that have keys are those in `KEYS`.
     cell
-         position of a key, crime type and period among the counts; the last cell takes the
-         incidents outside the window.
+         position of a key, crime type and period among the counts; the last three cells take the
+         incidents outside the window, at other hours, and without an hour.
 """
 
 from __future__ import annotations
@@ -27,7 +27,19 @@ from evalkit.core.study import Study, Units
 from evalkit.panel.periods import OUTSIDE, period_starts
 from evalkit.panel.points import DistinctPoints
 from evalkit.panel.projection import Projection, city_projection, project
-from evalkit.panel.rows import OTHER_TYPE, Rows, Seen, periods_of, see, type_index
+from evalkit.panel.rows import (
+    IN_BAND,
+    NO_HOUR,
+    OTHER_HOUR,
+    OTHER_TYPE,
+    Rows,
+    Seen,
+    hours_of,
+    periods_of,
+    see,
+    type_index,
+    weights_of,
+)
 from evalkit.panel.sites import Cameras, place_cameras
 from evalkit.panel.zones.catchment import catchment_keys
 from evalkit.panel.zones.grid import grid_keys
@@ -40,6 +52,9 @@ __all__ = ["KEYS", "MAX_COUNTS", "Tally", "open_tally"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+LEFT_OUT: Final = ("window", "other_hours", "no_hour")
+"""What the last cells count."""
 
 MAX_COUNTS: Final = 200_000_000
 """Most cells that are counted in one array: 0.8 GB if every one of them is met."""
@@ -70,7 +85,8 @@ class Tally:
         self._types = len(set(study.outcome.crime_types)) + 1
         self._periods = len(period_starts(study.window))
         cells = (keys.count + 1) * self._types * self._periods
-        self._counts = np.zeros(cells + 1, dtype=np.uint32)
+        self._cells = cells
+        self._counts = np.zeros(cells + len(LEFT_OUT), dtype=np.uint32)
         self._met = np.zeros(keys.count, dtype=np.bool_)
         self._xy = np.full((keys.count + 1, 2), np.nan)
         self._degrees = np.full((keys.count + 1 if keys.in_degrees else 0, 2), np.nan)
@@ -78,6 +94,7 @@ class Tally:
         self._crime_types: set[str] = set()
         self._first: dt.date | None = None
         self._last: dt.date | None = None
+        self._firsts = 0
         self._lock = Lock()
 
     def fresh(self) -> Tally:
@@ -98,7 +115,9 @@ class Tally:
         period = periods_of(incidents, self._study)
         crime_type = type_index(incidents["crime_type"], self._study)
         longitude, latitude, x, y = self._located(incidents)
-        within = period != OUTSIDE
+        hour = hours_of(incidents, self._study)
+        inside = period != OUTSIDE
+        within = inside & (hour == IN_BAND)
         placed = np.flatnonzero(within & np.isfinite(x) & np.isfinite(y))
         whole = len(placed) == len(x)
         at_x, at_y = (x, y) if whole else (x[placed], y[placed])
@@ -109,7 +128,9 @@ class Tally:
             key[placed] = found
         crime_type = np.where(crime_type == OTHER_TYPE, self._types - 1, crime_type)
         cell = (key * self._types + crime_type) * self._periods + period
-        cell[~within] = len(self._counts) - 1
+        cell[~within] = self._cells + LEFT_OUT.index("window")
+        for name, why in (("other_hours", OTHER_HOUR), ("no_hour", NO_HOUR)):
+            cell[inside & (hour == why)] = self._cells + LEFT_OUT.index(name)
         with self._lock:
             self._see(seen)
             fresh = np.flatnonzero(~self._met[found])
@@ -117,18 +138,22 @@ class Tally:
             if self._keys.in_degrees:
                 self._degrees[found[fresh]] = np.column_stack(at)[fresh]
             self._met[found[fresh]] = True
-            np.add.at(self._counts, cell, np.uint32(1))
+            np.add.at(self._counts, cell, weights_of(incidents).astype(np.uint32))
             self._points.add(*at)
         return cell
 
     def remove(self, cells: Integers) -> None:
-        """Take back incidents that turned out to repeat others that lie in the same cells."""
+        """Take back incidents that turned out to repeat others that lie in the same cells.
+
+        Each is one incident: a source of counts is not counted so.
+        """
         with self._lock:
             np.subtract.at(self._counts, cells, np.uint32(1))
 
     def rows(self) -> Rows:
         """What was counted."""
-        cell = np.flatnonzero(self._counts[:-1])
+        cell = np.flatnonzero(self._counts[: self._cells])
+        left_out = dict(zip(LEFT_OUT, self._counts[self._cells :].tolist(), strict=True))
         rest, period = np.divmod(cell, self._periods)
         key, crime_type = np.divmod(rest, self._types)
         crime_type[crime_type == self._types - 1] = OTHER_TYPE
@@ -136,10 +161,11 @@ class Tally:
         weight = self._counts[cell].astype(np.int64)
         return Rows(
             seen=Seen(
-                read=int(weight.sum()) + int(self._counts[-1]),
+                read=int(weight.sum()) + sum(left_out.values()),
                 crime_types=frozenset(self._crime_types),
                 first=self._first,
                 last=self._last,
+                firsts=self._firsts,
             ),
             period=period,
             crime_type=crime_type,
@@ -154,6 +180,9 @@ class Tally:
             place=place.reshape(-1).astype(np.int64),
             placed=key != self._keys.count,
             points=self._points.count,
+            by_hour=self._study.outcome.hours is not None,
+            other_hours=left_out["other_hours"],
+            no_hour=left_out["no_hour"],
         )
 
     def _located(self, incidents: pl.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
@@ -172,6 +201,7 @@ class Tally:
 
     def _see(self, seen: Seen) -> None:
         self._crime_types |= seen.crime_types
+        self._firsts += seen.firsts
         if seen.first and seen.last:
             self._first = min(self._first or seen.first, seen.first)
             self._last = max(self._last or seen.last, seen.last)
@@ -207,8 +237,6 @@ def open_tally(
     Raises:
         MissingExtraError: the kind of unit needs an extra that is not installed.
     """
-    if study.outcome.hours is not None:
-        return None
     projection = city_projection(bounds)
     placed = place_cameras(cameras, projection, bounds)
     keys = _keys(placed, study.units, extent_of(projection, bounds), points, areas)

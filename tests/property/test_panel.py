@@ -24,7 +24,7 @@ from evalkit.panel.sites import Cameras, merge_sites
 from evalkit.panel.zones.catchment import LATTICE_GAP_M, catchment_zones
 from evalkit.panel.zones.grid import grid_zones
 from evalkit.panel.zones.squares import distinct
-from evalkit.panel.zones.zoning import OUTSIDE, Incidents
+from evalkit.panel.zones.zoning import OUTSIDE, Incidents, no_dates
 from tests.panel_frames import (
     BOUNDS,
     adds_up,
@@ -77,7 +77,15 @@ def slow_sites(among: list[Point], distance: int) -> list[int]:
 def as_cameras(among: list[Point], live: list[dt.date | None]) -> Cameras:
     days = as_days(pl.Series(live, dtype=pl.Date).to_numpy())
     area = pl.Series([None] * len(among), dtype=pl.String)
-    return Cameras(metres(among), days, area)
+    return Cameras(
+        xy=metres(among),
+        live=days,
+        area=area,
+        removed=no_dates(len(among)),
+        count=np.ones(len(among), dtype=np.int64),
+        attributes={},
+        rows=np.arange(len(among)),
+    )
 
 
 def as_incidents(where: list[Point]) -> Incidents:

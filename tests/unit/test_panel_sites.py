@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from evalkit.panel.periods import as_days
 from evalkit.panel.projection import city_projection
 from evalkit.panel.sites import go_live, merge_sites, place_cameras
 from tests.panel_frames import BOUNDS, camera, camera_frame, metres
@@ -49,8 +48,14 @@ def test_thousands_of_cameras_in_one_building_are_cheap() -> None:
 
 
 def test_go_live_is_the_earliest_date_and_unknown_if_any_is() -> None:
-    live = as_days(["2020-05-01", "2020-02-01", "NaT", "2020-01-01", "NaT"])
-    found = go_live(live, np.array([0, 0, 1, 2, 2]), 4)
+    days = ["2020-05-01", "2020-02-01", None, "2020-01-01", None]
+    placed = place_cameras(
+        camera_frame([camera(day, 0, 0, name=str(at)) for at, day in enumerate(days)]),
+        city_projection(BOUNDS),
+        BOUNDS,
+    )
+    order = np.argsort([int(name) for name in ("3", "1", "0", "2", "4")])  # by date, undated last
+    found = go_live(placed, order, np.array([0, 0, 1, 2, 2]), 4)
     assert found.first.astype(str).tolist() == ["2020-02-01", "NaT", "NaT", "NaT"]
     assert found.undated.tolist() == [False, True, True, False]
     assert found.cameras.tolist() == [2, 1, 2, 0]

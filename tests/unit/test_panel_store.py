@@ -22,7 +22,7 @@ from evalkit.panel.store import read_built, read_panel, write_panel
 from tests.panel_frames import build, camera, camera_frame, incident, incident_frame, study
 
 CATCHMENT = Units(kind="catchment")
-FILES = ["units.parquet", "counts.parquet", "exposure.parquet", "panel.json"]
+FILES = ["units.parquet", "counts.parquet", "exposure.parquet", "dose.parquet", "panel.json"]
 
 
 @pytest.fixture(scope="module")

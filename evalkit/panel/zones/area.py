@@ -1,7 +1,7 @@
 """Named areas: the unit is whatever the source calls the place (a block group, a beat, a park).
 
 An area is a unit if an incident of the window or a camera names it. It is treated by the first
-camera that names it. There is no ring: names do not tell who borders whom.
+camera that names it, or the ``min_cameras``-th. There is no ring: names do not tell who borders whom.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def area_zones(
     incidents: Incidents,
     cameras: Cameras,
     units: Units,  # noqa: ARG001 - areas have no size; all kinds share one signature
+    least: int = 1,
 ) -> Zoning:
     """Assign incidents to areas of the same name, sorted by name."""
     names = (
@@ -31,7 +32,7 @@ def area_zones(
     )
     unit, unit_of_camera = _index(incidents.area, names), _index(cameras.area, names)
     placed = unit_of_camera != OUTSIDE
-    live = go_live(cameras.live[placed], unit_of_camera[placed], len(names))
+    live = go_live(cameras, np.flatnonzero(placed), unit_of_camera[placed], len(names), least=least)
     return Zoning(
         unit=unit,
         ids=tuple(names.to_list()),
@@ -39,6 +40,8 @@ def area_zones(
         first=live.first,
         undated=live.undated,
         cameras=live.cameras,
+        gone=live.gone,
+        held=(cameras.rows[placed], unit_of_camera[placed]),
         neighbour=no_dates(len(names)),
         xy=_centre(
             np.concatenate([incidents.xy, cameras.xy]),

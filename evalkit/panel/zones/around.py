@@ -51,12 +51,12 @@ def zoning_around(
     """
     count = len(ids)
     held = np.flatnonzero(place_of_camera >= 0)
-    inside = go_live(cameras.live[held], place_of_camera[held], count)
-    around = go_live(cameras.live[near.camera], near.place, count)
+    inside = go_live(cameras, held, place_of_camera[held], count)
+    around = go_live(cameras, near.camera, near.place, count)
     ring = (inside.cameras == 0) & (around.cameras > 0)
     neighbour = no_dates(count)
     dated = ~np.isnat(cameras.live[near.camera])
-    first = go_live(cameras.live[near.camera[dated]], near.place[dated], count).first
+    first = go_live(cameras, near.camera[dated], near.place[dated], count).first
     neighbour[~ring] = first[~ring]
     return Zoning(
         unit=unit,
@@ -65,6 +65,8 @@ def zoning_around(
         first=np.where(ring, around.first, inside.first),
         undated=np.where(ring, around.undated, inside.undated),
         cameras=inside.cameras,
+        gone=np.where(ring, around.gone, inside.gone),
+        held=(cameras.rows[held], place_of_camera[held]),
         neighbour=neighbour,
         xy=xy,
         facts={"units with dated and undated cameras": inside.mixed, **facts},

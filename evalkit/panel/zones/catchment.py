@@ -62,7 +62,7 @@ def catchment_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zon
     unit[in_disc] = sites + rings + lattice.disc[in_disc]
 
     discs = len(lattice.centres)
-    live = go_live(cameras.live, site, sites)
+    live = go_live(cameras, np.arange(len(site)), site, sites)
     centre = _means(cameras.xy, site, sites)
     return Zoning(
         unit=unit,
@@ -79,6 +79,8 @@ def catchment_zones(incidents: Incidents, cameras: Cameras, units: Units) -> Zon
         first=np.concatenate([np.tile(live.first, 1 + around), no_dates(discs)]),
         undated=np.concatenate([np.tile(live.undated, 1 + around), np.zeros(discs, np.bool_)]),
         cameras=np.concatenate([live.cameras, np.zeros(rings + discs, np.int64)]),
+        gone=np.concatenate([np.tile(live.gone, 1 + around), no_dates(discs)]),
+        held=(cameras.rows, site),
         neighbour=np.concatenate(
             [_neighbours(cameras, site, sites, units), no_dates(rings + discs)]
         ),
@@ -171,7 +173,7 @@ def _neighbours(
     first = no_dates(sites)
     for one, other, _ in pairs_within(cameras.xy, cameras.xy, units.radius_m + units.reach_m):
         apart = (site[one] != site[other]) & ~np.isnat(cameras.live[other])
-        found = go_live(cameras.live[other[apart]], site[one[apart]], sites).first
+        found = go_live(cameras, other[apart], site[one[apart]], sites).first
         first = np.fmin(first, found)
     return first
 

@@ -62,6 +62,8 @@ class Zoning:
             `undated`.
         undated: (U,) whether one of those cameras has no date.
         cameras: (U,) number of cameras inside the unit; 0 for rings and lattice discs.
+        gone: (U,) first day without any of those cameras, NaT if one is still there.
+        held: (K,) rows of the cameras that lie in a unit, and (K,) their units.
         neighbour: (U,) first go-live date of another site within reach, NaT if none.
         xy: (U, 2) metres, a point for the map; NaN if unknown.
         facts: counts worth reporting, by name.
@@ -73,6 +75,8 @@ class Zoning:
     first: NDArray[np.datetime64]
     undated: NDArray[np.bool_]
     cameras: NDArray[np.int64]
+    gone: NDArray[np.datetime64]
+    held: tuple[NDArray[np.int64], NDArray[np.int64]]
     neighbour: NDArray[np.datetime64]
     xy: NDArray[np.float64]
     facts: Mapping[str, int]
