@@ -91,6 +91,11 @@ class Bench:
     folder: Path
     store: SiteStore
 
+    @property
+    def private(self) -> Path:
+        """Where rows lie: beside the store, as the serving side opens the store and must find none."""
+        return self.store.folder.with_name(f"{self.store.folder.name.removesuffix('.store')}.private")
+
 
 @dataclass(frozen=True, slots=True)
 class CityRows:
@@ -163,12 +168,12 @@ def open_bench(path: Path) -> Bench:
 
 
 def read_city(bench: Bench) -> CityRows:
-    """Read all sources; files that were read before and have not changed come from the store's ``rows``.
+    """Read all sources; files that were read before and have not changed come from its ``rows`` folder.
 
     Raises:
         ReadError: a file, column, encoding, date format or coordinate system is not what the site file says.
     """
-    cache = RowCache(bench.store.folder / "rows")
+    cache = RowCache(bench.private / "rows")
     rows = CityRows(
         read_incidents(bench.site, bench.folder, cache),
         read_cameras(bench.site, bench.folder, cache),
@@ -196,7 +201,7 @@ def check_city(
     """
     if study is not None:
         _check_taxonomy(bench.site, study)
-    folder = bench.store.folder / "check"
+    folder = bench.private / "check"
     folder.mkdir(parents=True, exist_ok=True)
     sources = {"incidents": rows.incidents, "cameras": rows.cameras}
     outlines = {} if rows.areas is None else {"areas": rows.areas}

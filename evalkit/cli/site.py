@@ -83,7 +83,7 @@ def check(path: Path, study_path: Path | None, no_pictures: bool, as_json: bool)
     bench = open_bench(path)
     rows = read_city(bench)
     found = check_city(bench, rows, study)
-    folder = bench.store.folder / "check"
+    folder = bench.private / "check"
     pages = write_pages(found, bench, rows, folder, draw=not no_pictures)
     if as_json:
         print_json(found)

@@ -319,7 +319,7 @@ def test_site_check_adds_up(run: Run, world: Simulation) -> None:
     for source in ("incidents", "cameras"):
         account = ended.json[source]
         assert account["read"] == account["used"] + sum(account["rejected"].values())
-    (folder,) = world.sites[0].parent.glob("*.store/check")
+    (folder,) = world.sites[0].parent.glob("*.private/check")
     assert {"check.html", "map.svg", "rejected-incidents.csv"} <= {p.name for p in folder.iterdir()}
     assert {"check.es.html", "check.pt.html", "map.pt.svg"} <= {p.name for p in folder.iterdir()}
     words = run("site", "check", "--site", world.sites[0], "--no-pictures")

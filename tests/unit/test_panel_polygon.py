@@ -308,4 +308,4 @@ def test_site_check_accounts_for_the_polygons(
     assert "areas: 8 rows read = 7 used + 1 rejected" in said
     assert "1 missing_name" in said
     assert "repeat the name" in " ".join(said.split())
-    assert (tmp_path / "handmade.store" / "check" / "rejected-areas.csv").is_file()
+    assert (tmp_path / "handmade.private" / "check" / "rejected-areas.csv").is_file()
