@@ -94,7 +94,9 @@ class Bench:
     @property
     def private(self) -> Path:
         """Where rows lie: beside the store, as the serving side opens the store and must find none."""
-        return self.store.folder.with_name(f"{self.store.folder.name.removesuffix('.store')}.private")
+        return self.store.folder.with_name(
+            f"{self.store.folder.name.removesuffix('.store')}.private"
+        )
 
 
 @dataclass(frozen=True, slots=True)

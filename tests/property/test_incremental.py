@@ -323,4 +323,4 @@ def test_the_parts_of_both_sources_are_kept_and_no_others(tmp_path: Path) -> Non
     for rows in (2000, 2001, 2002):
         bad_input.incidents().head(rows).write_csv(tmp_path / "incidents.csv")
         read_city(bench)
-        assert len(list((bench.store.folder / "rows").iterdir())) == 2
+        assert len(list((bench.private / "rows").iterdir())) == 2

@@ -120,22 +120,6 @@ def test_store_keeps_rings_and_reads_panels_that_had_one(tmp_path: Path) -> None
     assert read_built(tmp_path).units.equals(several.units)
 
 
-def test_panel_without_the_column_has_one_ring(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crimes = incident_frame([incident("2020-01-05", 150, 0), incident("2020-01-05", 0, 5000)])
-    eyes = camera_frame([camera("2020-03-10", 0, 0)])
-    one = build(crimes, eyes, study(Units(kind="catchment")))
-    from evalkit.panel import store
-
-    tables = store._tables
-    monkeypatch.setattr(
-        store, "_tables", lambda built: {**(t := tables(built)), "units": t["units"].drop("ring")}
-    )
-    write_panel(one, tmp_path)
-    assert read_panel(tmp_path).ring.tolist() == one.panel.ring.tolist() == [0, 1, 0]
-
-
 def test_every_ring_is_drawn_with_its_own_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
