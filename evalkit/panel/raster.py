@@ -24,11 +24,13 @@ Both bounds are widened by `SLACK`, which is more than rounding can amount to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from evalkit.panel.nearest import NOBODY
 
@@ -268,27 +270,46 @@ def _candidates(raster: Raster, places: NDArray[np.int32], reach: float) -> _Pai
     """Every pair of a cell and a candidate, cameras ascending within a cell, cells ascending."""
     half, slack = raster.size / 2**0.5, _slack(raster)
     blocks = [places[start : start + SITE_BLOCK] for start in range(0, len(places), SITE_BLOCK)]
-    bound = np.full(len(raster.table), np.inf)
-    for block in blocks:
-        pairs = _reached(raster, block, reach + half + slack)
-        np.minimum.at(bound, pairs.cell, pairs.squared)
-    np.sqrt(bound, out=bound)
-    bound += 2 * half + slack
-    np.square(bound, out=bound)
-    kept = []
-    for block in blocks:
-        pairs = _reached(raster, block, reach + half + slack)
-        which = np.flatnonzero(pairs.squared <= bound.take(pairs.cell))
-        kept.append(
-            _Pairs(pairs.cell.take(which), pairs.camera.take(which), pairs.squared.take(which))
-        )
+
+    def look(some: Sequence[NDArray[np.int32]]) -> tuple[Floats, list[_Pairs]]:
+        """Squared distance of the nearest of some cameras, and pairs that may still win."""
+        nearest, loose = np.full(len(raster.table), np.inf), []
+        for block in some:
+            pairs = _reached(raster, block, reach + half + slack)
+            np.minimum.at(nearest, pairs.cell, pairs.squared)
+            loose.append(_within(pairs, nearest, half, slack))
+        return nearest, loose
+
+    half_way = (len(blocks) + 1) // 2
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(look, (blocks[:half_way], blocks[half_way:])))
+    bound = np.minimum(*(nearest for nearest, _ in found))
+    # Those that a later camera beats are known only now.
+    kept = [_within(pairs, bound, half, slack) for _, loose in found for pairs in loose]
     cell = np.concatenate([pairs.cell for pairs in kept])
-    order = np.argsort(cell, kind="stable")
+    order = _counting_sort(cell, len(raster.table))
     return _Pairs(
         cell=cell[order],
         camera=np.concatenate([pairs.camera for pairs in kept])[order],
         squared=np.concatenate([pairs.squared for pairs in kept])[order],
     )
+
+
+def _within(pairs: _Pairs, bound: Floats, half: float, slack: float) -> _Pairs:
+    """Pairs that may still win: the camera is at most 2h farther than the nearest known one."""
+    limit = np.sqrt(bound.take(pairs.cell))
+    limit += 2 * half + slack
+    limit *= limit
+    which = np.flatnonzero(pairs.squared <= limit)
+    return _Pairs(pairs.cell.take(which), pairs.camera.take(which), pairs.squared.take(which))
+
+
+def _counting_sort(keys: Integers, count: int) -> Integers:
+    """The stable order of keys in 0 … count − 1: a compressed matrix with one entry a key."""
+    places = np.arange(len(keys))
+    sorted_: Any = csr_array((places, (keys, places)), shape=(count, len(keys)))
+    order: Integers = sorted_.indices
+    return order
 
 
 def _reached(raster: Raster, block: NDArray[np.int32], limit: float) -> _Pairs:

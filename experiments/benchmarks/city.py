@@ -62,20 +62,17 @@ def make_city(folder: Path, rows: int, cameras: int, *, seed: int = 1) -> None:
 
 
 def _incidents(rng: np.random.Generator, hot: Floats, start: int, rows: int) -> pl.DataFrame:
-    seconds = (np.datetime64(LAST) + 1 - np.datetime64(FIRST)).astype(int) * 86_400
-    minute = rng.integers(0, seconds // 60, rows) * 60
+    days = int((np.datetime64(LAST) + 1 - np.datetime64(FIRST)).astype(int))
     at = _places(rng, hot, rows)
     return pl.DataFrame(
         {
             "case": np.arange(start, start + rows),
-            "when": (np.datetime64(FIRST, "s") + minute).astype("datetime64[ms]"),
+            "day": np.datetime64(FIRST) + rng.integers(0, days, rows),
             "type": np.array(list(TYPES))[rng.integers(0, len(TYPES), rows)],
             "longitude": at[:, 0],
             "latitude": at[:, 1],
         }
-    ).with_columns(
-        pl.col("when").dt.strftime("%Y-%m-%d %H:%M:%S"), pl.col("longitude", "latitude").round(6)
-    )
+    ).with_columns(pl.col("longitude", "latitude").round(6))
 
 
 def _places(rng: np.random.Generator, hot: Floats, count: int) -> Floats:
@@ -95,10 +92,10 @@ time_zone = "America/Bogota"
 bounds = {list(BOUNDS)}
 [incidents]
 files = ["incidents.csv"]
-date_format = ["%Y-%m-%d %H:%M:%S"]
+date_format = ["%Y-%m-%d"]
 [incidents.columns]
 id = "case"
-date = "when"
+date = "day"
 longitude = "longitude"
 latitude = "latitude"
 crime_type = "type"
