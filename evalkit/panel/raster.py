@@ -24,7 +24,6 @@ Both bounds are widened by `SLACK`, which is more than rounding can amount to.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -270,22 +269,14 @@ def _candidates(raster: Raster, places: NDArray[np.int32], reach: float) -> _Pai
     """Every pair of a cell and a candidate, cameras ascending within a cell, cells ascending."""
     half, slack = raster.size / 2**0.5, _slack(raster)
     blocks = [places[start : start + SITE_BLOCK] for start in range(0, len(places), SITE_BLOCK)]
-
-    def look(some: Sequence[NDArray[np.int32]]) -> tuple[Floats, list[_Pairs]]:
-        """Squared distance of the nearest of some cameras, and pairs that may still win."""
-        nearest, loose = np.full(len(raster.table), np.inf), []
-        for block in some:
-            pairs = _reached(raster, block, reach + half + slack)
-            np.minimum.at(nearest, pairs.cell, pairs.squared)
-            loose.append(_within(pairs, nearest, half, slack))
-        return nearest, loose
-
-    half_way = (len(blocks) + 1) // 2
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(look, (blocks[:half_way], blocks[half_way:])))
-    bound = np.minimum(*(nearest for nearest, _ in found))
-    # Those that a later camera beats are known only now.
-    kept = [_within(pairs, bound, half, slack) for _, loose in found for pairs in loose]
+    bound = np.full(len(raster.table), np.inf)
+    # Those that a later camera will beat are known only in the end; most are dropped on the way.
+    loose = []
+    for block in blocks:
+        pairs = _reached(raster, block, reach + half + slack)
+        np.minimum.at(bound, pairs.cell, pairs.squared)
+        loose.append(_within(pairs, bound, half, slack))
+    kept = [_within(pairs, bound, half, slack) for pairs in loose]
     cell = np.concatenate([pairs.cell for pairs in kept])
     order = _counting_sort(cell, len(raster.table))
     return _Pairs(
