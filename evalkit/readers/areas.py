@@ -33,9 +33,10 @@ from evalkit.errors import (
     GeometryError,
     MissingExtraError,
 )
+from evalkit.readers.coordinates import to_degrees
 from evalkit.readers.files import find_files
 from evalkit.readers.rejection import first_reason
-from evalkit.readers.result import ABOUT, Read, join_fingerprints
+from evalkit.readers.result import Read, join_fingerprints, no_source
 from evalkit.readers.sources._bytes import read_bytes, to_utf8
 from evalkit.readers.sources._columns import check_columns
 from evalkit.readers.sources.geojson import features_of
@@ -100,7 +101,7 @@ def read_areas(site: Site, folder: Path) -> Read:
     """
     source = site.areas
     if source is None:
-        return _conclude([], [], [], [])
+        return no_source(AREAS)
     tables, notes, prints = [], [], []
     found = find_files(source.files, folder)
     for number, (name, path) in enumerate(found.items()):
@@ -253,18 +254,7 @@ def _understood(
 
 
 def _in_degrees(shapes: Shapes, crs: str, where: str) -> Shapes:
-    from pyproj import Transformer  # slow to import and needed by few cities
-    from pyproj.exceptions import ProjError
-
-    try:
-        transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    except ProjError:
-        raise CoordinatesError(
-            f'"{crs}" is not a coordinate system',
-            where=f"{where}, crs in the site file",
-            limit="lonlat, or an EPSG code such as EPSG:2253",
-            way_out="look the code up in the portal's description of the data",
-        ) from None
+    transformer = to_degrees(crs, f"{where}, crs in the site file")
     moved: Shapes = _shapely().transform(
         shapes, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
     )
@@ -322,15 +312,6 @@ def _conclude(
     notes: Sequence[str],
     prints: Sequence[str],
 ) -> Read:
-    if not tables:
-        return Read(
-            rows=pl.DataFrame(schema=AREAS.schema),
-            rejected=pl.DataFrame(schema=dict.fromkeys(ABOUT, pl.String())),
-            account=Account(read=0, used=0),
-            notes=(),
-            files=(),
-            fingerprint="",
-        )
     table = pl.concat(tables)
     rows = table.filter(pl.col("reason").is_null()).select(AREAS.schema.names())
     rejected = table.filter(pl.col("reason").is_not_null()).select(

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from evalkit.config import Cameras, City, Site
-from evalkit.core.frames import ATTRIBUTE, CAMERAS, COUNT, Account, cameras_with
+from evalkit.core.frames import ATTRIBUTE, CAMERAS, COUNT, cameras_with
 from evalkit.readers.cache import RowCache
 from evalkit.readers.counts import read_counts
 from evalkit.readers.dates import date_notes
@@ -22,7 +22,7 @@ from evalkit.readers.places import place_notes, read_places
 from evalkit.readers.protocol import Part
 from evalkit.readers.records import Records, make_records, read_parts
 from evalkit.readers.rejection import first_reason
-from evalkit.readers.result import ABOUT, Read, conclude, total_facts
+from evalkit.readers.result import Read, conclude, no_source, total_facts
 
 __all__ = ["read_cameras"]
 
@@ -52,7 +52,7 @@ def read_cameras(site: Site, folder: Path, cache: RowCache | None = None) -> Rea
     """
     source = site.cameras
     if source is None:
-        return _no_source()
+        return no_source(CAMERAS, "the site file names no cameras, so that no panel can be built")
     parts = find_parts(source, folder)
     keep = cache.of(source, site.city) if cache else None
     found = read_parts(parts, partial(_understand, source, site.city), keep)
@@ -126,17 +126,6 @@ def _other_purpose(text: pl.DataFrame, source: Cameras) -> pl.Series:
         same = {value: value for value in values}
         other |= common_names(text[f"{_ONLY}{name}"], same, "only").is_null()
     return other
-
-
-def _no_source() -> Read:
-    return Read(
-        rows=pl.DataFrame(schema=CAMERAS.schema),
-        rejected=pl.DataFrame(schema=dict.fromkeys(ABOUT, pl.String())),
-        account=Account(read=0, used=0),
-        notes=("the site file names no cameras, so that no panel can be built",),
-        files=(),
-        fingerprint="",
-    )
 
 
 def _with_ids(part: Part, records: Records) -> Records:

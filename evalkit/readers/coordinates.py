@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 from evalkit.config import Source
 from evalkit.errors import CoordinatesError
+
+if TYPE_CHECKING:
+    from pyproj import Transformer
 
 __all__ = [
     "Coordinates",
@@ -23,6 +26,7 @@ __all__ = [
     "coordinate_notes",
     "plausible",
     "read_coordinates",
+    "to_degrees",
 ]
 
 SWAPPED: Final = 0.5
@@ -165,6 +169,26 @@ def coordinate_notes(facts: Mapping[str, int]) -> list[str]:
     return []
 
 
+def to_degrees(crs: str, where: str) -> Transformer:
+    """What turns x and y of a coordinate system into longitude and latitude.
+
+    Raises:
+        CoordinatesError: ``crs`` is no coordinate system.
+    """
+    from pyproj import Transformer  # slow to import and needed by few cities
+    from pyproj.exceptions import ProjError
+
+    try:
+        return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except ProjError:
+        raise CoordinatesError(
+            f'"{crs}" is not a coordinate system',
+            where=where,
+            limit="lonlat, or an EPSG code such as EPSG:2253",
+            way_out="look the code up in the portal's description of the data",
+        ) from None
+
+
 def _number(values: pl.Series, decimal: str) -> pl.Series:
     text = values.str.replace(",", ".", literal=True) if decimal == "," else values
     number = text.cast(pl.Float64, strict=False)
@@ -179,18 +203,7 @@ def _inside(longitude: pl.Series, latitude: pl.Series, bounds: Bounds) -> pl.Ser
 
 def _project(x: pl.Series, y: pl.Series, crs: str) -> tuple[pl.Series, pl.Series]:
     """Degrees of projected positions; null where the projection does not reach."""
-    from pyproj import Transformer  # slow to import and needed by few cities
-    from pyproj.exceptions import ProjError
-
-    try:
-        transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    except ProjError:
-        raise CoordinatesError(
-            f'"{crs}" is not a coordinate system',
-            where="crs in the site file",
-            limit="lonlat, or an EPSG code such as EPSG:2253",
-            way_out="look the code up in the portal's description of the data",
-        ) from None
+    transformer = to_degrees(crs, "crs in the site file")
     longitude, latitude = transformer.transform(_array(x), _array(y))
     return _series(x, longitude), _series(y, latitude)
 

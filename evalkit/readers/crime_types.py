@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 import polars as pl
 
 from evalkit.config import Incidents
 from evalkit.errors import TaxonomyError
+from evalkit.readers.naming import SpellingError, fold, spellings
 
 __all__ = ["CrimeTypes", "read_crime_types"]
 
@@ -47,32 +47,20 @@ def read_crime_types(values: pl.Series | None, length: int, incidents: Incidents
             crime_type=pl.repeat(incidents.all_as, length, dtype=pl.String(), eager=True),
             unmapped=pl.repeat(value=False, n=length, eager=True),
         )
-    mapping = _folded(incidents.crime_types)
-    seen = [] if values is None else values.unique().drop_nulls().to_list()
-    known = {value: mapping[key] for value in seen if (key := _fold(value)) in mapping}
-    met = {_fold(value) for value in known}
     text = pl.repeat(None, length, dtype=pl.String(), eager=True) if values is None else values
+    try:
+        known = spellings(text, incidents.crime_types)
+    except SpellingError as error:
+        raise TaxonomyError(
+            f'"{error}" is mapped to two common types under different spellings',
+            where="[incidents.crime_types]",
+            limit="capitals and surrounding blanks make no difference",
+            way_out="keep one of the lines",
+        ) from None
+    met = {fold(value) for value in known}
     crime_type = text.replace_strict(known, default=None, return_dtype=pl.String())
     return CrimeTypes(
         crime_type=crime_type,
         unmapped=crime_type.is_null(),
-        met=tuple(name for name in incidents.crime_types if _fold(name) in met),
+        met=tuple(name for name in incidents.crime_types if fold(name) in met),
     )
-
-
-def _folded(mapping: dict[str, str]) -> dict[str, str]:
-    folded: dict[str, str] = {}
-    for name, common in mapping.items():
-        key = _fold(name)
-        if folded.setdefault(key, common) != common:
-            raise TaxonomyError(
-                f'"{name}" is mapped to two common types under different spellings',
-                where="[incidents.crime_types]",
-                limit="capitals and surrounding blanks make no difference",
-                way_out="keep one of the lines",
-            )
-    return folded
-
-
-def _fold(value: str) -> str:
-    return unicodedata.normalize("NFC", value).strip().casefold()

@@ -16,6 +16,7 @@ from evalkit.config import Source
 from evalkit.core.discover import discover
 from evalkit.errors import FileReadError
 from evalkit.readers.protocol import Divisible, RawTable, Reader
+from evalkit.readers.sources._bytes import unreadable
 
 __all__ = ["FilePart", "file_parts", "find_files", "readers"]
 
@@ -53,7 +54,7 @@ class FilePart:
         try:
             state = self.path.stat()
         except OSError as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
         return (state.st_size, state.st_mtime_ns)
 
     def fingerprint(self) -> str:
@@ -66,7 +67,7 @@ class FilePart:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error) from None
 
     def read(self, columns: Sequence[str]) -> RawTable:
         """Read ``columns`` with the reader of the format."""
@@ -184,14 +185,6 @@ def _is_file(path: Path) -> bool:
             way_out="mend or remove the link, or name the files without it",
         )
     return False
-
-
-def _unreadable(path: Path, error: OSError) -> FileReadError:
-    return FileReadError(
-        f"the file cannot be read ({error.strerror})",
-        where=str(path),
-        way_out="check its permissions",
-    )
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from evalkit.errors import ConfigError
 
-__all__ = ["common_names"]
+__all__ = ["SpellingError", "common_names", "fold", "spellings"]
 
 
 def common_names(values: pl.Series, names: Mapping[str, str], where: str) -> pl.Series:
@@ -26,19 +26,36 @@ def common_names(values: pl.Series, names: Mapping[str, str], where: str) -> pl.
     Raises:
         ConfigError: two spellings of one value have different common names.
     """
-    folded: dict[str, str] = {}
-    for value, common in names.items():
-        if folded.setdefault(_fold(value), common) != common:
-            raise ConfigError(
-                f'"{value}" has two common names under different spellings',
-                where=where,
-                limit="capitals and surrounding blanks make no difference",
-                way_out="keep one of the lines",
-            )
-    seen = values.unique().drop_nulls().to_list()
-    known = {value: folded[key] for value in seen if (key := _fold(value)) in folded}
+    try:
+        known = spellings(values, names)
+    except SpellingError as error:
+        raise ConfigError(
+            f'"{error}" has two common names under different spellings',
+            where=where,
+            limit="capitals and surrounding blanks make no difference",
+            way_out="keep one of the lines",
+        ) from None
     return values.replace_strict(known, default=None, return_dtype=pl.String())
 
 
-def _fold(value: str) -> str:
+class SpellingError(Exception):
+    """Two spellings of one value have different common names; holds the second."""
+
+
+def spellings(values: pl.Series, names: Mapping[str, str]) -> dict[str, str]:
+    """Distinct value → common name, of those that ``names`` lists in some spelling.
+
+    Raises:
+        SpellingError: two spellings of one value have different common names.
+    """
+    folded: dict[str, str] = {}
+    for value, common in names.items():
+        if folded.setdefault(fold(value), common) != common:
+            raise SpellingError(value)
+    seen = values.unique().drop_nulls().to_list()
+    return {value: folded[key] for value in seen if (key := fold(value)) in folded}
+
+
+def fold(value: str) -> str:
+    """What is the same for all spellings of a value."""
     return unicodedata.normalize("NFC", value).strip().casefold()

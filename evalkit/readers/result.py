@@ -15,7 +15,7 @@ from evalkit.errors import FileReadError
 from evalkit.readers.records import SOURCE, Records
 from evalkit.readers.rejection import REASON
 
-__all__ = ["Read", "conclude", "join_fingerprints", "total_facts", "write_rejected"]
+__all__ = ["Read", "conclude", "join_fingerprints", "no_source", "total_facts", "write_rejected"]
 
 ABOUT = ("file", "row", "reason", "text")
 """First columns of the rejected rows; ``text`` is the raw record of a malformed row."""
@@ -87,6 +87,18 @@ def conclude(
         ),
         files=tuple(files),
         fingerprint=join_fingerprints([part.fingerprint for part in parts]),
+    )
+
+
+def no_source(contract: Contract, *notes: str) -> Read:
+    """What reading gives where the site file names no such source."""
+    return Read(
+        rows=pl.DataFrame(schema=contract.schema),
+        rejected=pl.DataFrame(schema=dict.fromkeys(ABOUT, pl.String())),
+        account=Account(read=0, used=0),
+        notes=notes,
+        files=(),
+        fingerprint="",
     )
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from evalkit.errors import EncodingError, FileReadError
 
-__all__ = ["LINE_BYTES", "check_lines", "codec_name", "read_bytes", "to_utf8"]
+__all__ = ["LINE_BYTES", "check_lines", "codec_name", "read_bytes", "to_utf8", "unreadable"]
 
 CANDIDATES: Final = (
     "utf-8",
@@ -50,14 +50,19 @@ def read_bytes(path: Path) -> bytes:
             way_out=f'to read every file in it, write files = ["{path.name}/*"]',
         ) from None
     except OSError as error:
-        raise FileReadError(
-            f"the file cannot be read ({error.strerror})",
-            where=str(path),
-            way_out="check its permissions",
-        ) from None
+        raise unreadable(path, error) from None
     if not data:
         raise FileReadError("the file is empty", where=str(path), way_out="export it again")
     return data
+
+
+def unreadable(path: Path, error: OSError) -> FileReadError:
+    """The error of a file that is there and cannot be read."""
+    return FileReadError(
+        f"the file cannot be read ({error.strerror})",
+        where=str(path),
+        way_out="check its permissions",
+    )
 
 
 def check_lines(path: Path) -> None:
