@@ -110,8 +110,7 @@ class CityRows:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the sources' fingerprints."""
-        outlines = () if self.areas is None else (self.areas.fingerprint,)
-        return _joint_fingerprint(self.incidents.fingerprint, self.cameras.fingerprint, *outlines)
+        return _joint_fingerprint(self.incidents.fingerprint, self.cameras, self.areas)
 
     @property
     def outlines(self) -> pl.DataFrame | None:
@@ -170,7 +169,7 @@ def open_bench(path: Path) -> Bench:
 
 
 def read_city(bench: Bench) -> CityRows:
-    """Read all sources; files that were read before and have not changed come from its ``rows`` folder.
+    """Read all sources; files that were read before and have not changed come from the ``rows`` beside the store.
 
     Raises:
         ReadError: a file, column, encoding, date format or coordinate system is not what the site file says.
@@ -190,7 +189,7 @@ def check_city(
 ) -> dict[str, Any]:
     """The data-quality account of both sources, as plain numbers and text; it stays in the city.
 
-    Also writes the rejected rows into the store's ``check`` folder.
+    Also writes the rejected rows into the ``check`` folder beside the store.
 
     Args:
         bench: the city.
@@ -333,11 +332,7 @@ def stream_city(bench: Bench, study: Study) -> StreamedCity | None:
         study,
         site_name=site.name,
         study_hash=study_hash(study),
-        fingerprint=_joint_fingerprint(
-            incidents.fingerprint,
-            cameras.fingerprint,
-            *(() if outlines is None else (outlines.fingerprint,)),
-        ),
+        fingerprint=_joint_fingerprint(incidents.fingerprint, cameras, outlines),
         areas=areas,
         complete=_complete(site),
     )
@@ -362,8 +357,9 @@ def _bytes(bench: Bench) -> int:
     )
 
 
-def _joint_fingerprint(*fingerprints: str) -> str:
-    return hashlib.sha256("".join(fingerprints).encode()).hexdigest()
+def _joint_fingerprint(incidents: str, cameras: Read, areas: Read | None) -> str:
+    outlines = "" if areas is None else areas.fingerprint
+    return hashlib.sha256(f"{incidents}{cameras.fingerprint}{outlines}".encode()).hexdigest()
 
 
 def preview(bench: Bench, study: Study) -> Preview:
@@ -421,19 +417,15 @@ def _check_taxonomy(site: Site, study: Study) -> None:
 
 
 def _check_source(source: Read) -> Mapping[str, Any]:
-    account = source.account
     column = "date" if "date" in source.rows.columns else "live_date"
     dates = source.rows[column].drop_nulls()
     return {
-        "read": account.read,
-        "used": account.used,
-        "rejected": {reason: count for reason, count in account.rejected.items() if count},
+        **_account_of(source),
         "first": _iso(dates.min()),
         "last": _iso(dates.max()),
         "number": int(source.rows[COUNT].cast(pl.Int64).sum()),
         "by_month": _by_month(source.rows, column),
         "crime_types": _counts(source.rows, "crime_type"),
-        "notes": list(source.notes),
     }
 
 

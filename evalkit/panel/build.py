@@ -186,7 +186,7 @@ def _zoning(
 ) -> Zoning:
     units = study.units
     if units.kind == "area":
-        return area_zones(places, cameras, units, study.treatment.min_cameras)
+        return area_zones(places, cameras, study.treatment.min_cameras)
     if units.kind != "polygon":
         return ZONES[units.kind](places, cameras, units)
     return polygon_zones(places, cameras, units, check_areas(areas, where))

@@ -23,7 +23,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOBODY", "OPEN", "Boxes", "Mosaic", "build_mosaic", "depth_for"]
+from evalkit.panel.cells import cells_along
+
+__all__ = ["NOBODY", "OPEN", "Boxes", "Mosaic", "build_mosaic", "depth_for", "sides_m"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,9 +83,9 @@ class Mosaic:
         cell = np.empty(len(longitude), dtype=np.int64)
         for start in range(0, len(cell), CHUNK_ROWS):
             block = slice(start, start + CHUNK_ROWS)
-            column = _along(longitude[block], self.west, self.width, self.columns)
+            column = cells_along(longitude[block], self.west, self.width, self.columns)
             column *= self.rows
-            column += _along(latitude[block], self.south, self.height, self.rows)
+            column += cells_along(latitude[block], self.south, self.height, self.rows)
             cell[block] = column
         return cell
 
@@ -95,7 +97,7 @@ class Mosaic:
 
 def depth_for(box: tuple[float, float, float, float], edge_m: float) -> int:
     """How often the first level must be halved for cells of about ``edge_m`` metres, within `MAX_CELLS`."""
-    width, height = _sides_m(box)
+    width, height = sides_m(box)
     longest = max(width, height)
     depth = max(0, math.ceil(math.log2(max(longest / COARSEST / edge_m, 1.0))))
     while depth and _cells_at(box, depth) > MAX_CELLS:
@@ -138,7 +140,7 @@ def build_mosaic(
 
 def _coarse(box: tuple[float, float, float, float]) -> tuple[int, int]:
     """Columns and rows of the first level: about square on the ground."""
-    width, height = _sides_m(box)
+    width, height = sides_m(box)
     longest = max(width, height, 1e-9)
     columns, rows = (max(1, math.ceil(COARSEST * side / longest)) for side in (width, height))
     return columns, rows
@@ -149,7 +151,7 @@ def _cells_at(box: tuple[float, float, float, float], depth: int) -> int:
     return int((columns * 2**depth + 2) * (rows * 2**depth + 2))
 
 
-def _sides_m(box: tuple[float, float, float, float]) -> tuple[float, float]:
+def sides_m(box: tuple[float, float, float, float]) -> tuple[float, float]:
     """Metres, roughly: only the number of cells depends on it."""
     west, south, east, north = box
     degree = 111_320.0
@@ -169,11 +171,3 @@ def _boxes(
         west + (columns + 1 + SLACK) * width,
         south + (rows + 1 + SLACK) * height,
     )
-
-
-def _along(values: Floats, low: float, size: float, count: int) -> Integers:
-    cells = values - low
-    cells *= 1.0 / size
-    np.fmax(cells, 0.0, out=cells)
-    np.fmin(cells, count - 1.0, out=cells)
-    return cells.astype(np.int64)

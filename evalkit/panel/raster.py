@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from evalkit.panel.cells import cells_along
 from evalkit.panel.nearest import NOBODY
 
 __all__ = ["Raster", "assign", "build_raster", "cell_for", "codes"]
@@ -181,8 +182,8 @@ def codes(raster: Raster, x: Floats, y: Floats) -> NDArray[np.int32]:
 
 
 def _codes(raster: Raster, x: Floats, y: Floats) -> NDArray[np.int32]:
-    column = _index(x, raster.x, raster.size, raster.columns)
-    row = _index(y, raster.y, raster.size, raster.rows)
+    column = cells_along(x, raster.x, raster.size, raster.columns)
+    row = cells_along(y, raster.y, raster.size, raster.rows)
     column *= raster.rows
     column += row
     code = raster.table.take(column)
@@ -191,15 +192,6 @@ def _codes(raster: Raster, x: Floats, y: Floats) -> NDArray[np.int32]:
         start = AMBIGUOUS - code[open_]
         code[open_] = _nearest(raster, x[open_], y[open_], start.astype(np.int64))
     return code
-
-
-def _index(values: Floats, low: float, size: float, count: int) -> NDArray[np.int64]:
-    """Cells along one axis. What lies outside, and NaN, falls into an outermost cell."""
-    cells = values - low
-    cells *= 1.0 / size
-    np.fmax(cells, 0.0, out=cells)
-    np.fmin(cells, count - 1.0, out=cells)
-    return cells.astype(np.int64)
 
 
 def _nearest(raster: Raster, x: Floats, y: Floats, position: Integers) -> NDArray[np.int32]:

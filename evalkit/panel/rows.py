@@ -153,7 +153,7 @@ def window_rows(
     named: NDArray[np.bool_] = places.area.is_not_null().to_numpy()
     coordinates = kept.select("longitude", "latitude").filter(pl.Series(located))
     return Rows(
-        seen=see(incidents),
+        seen=see(incidents, weight),
         period=period[within],
         crime_type=type_index(kept["crime_type"], study),
         weight=weight[within],
@@ -193,13 +193,13 @@ def hours_of(incidents: pl.DataFrame, study: Study) -> NDArray[np.int8]:
     return found
 
 
-def see(incidents: pl.DataFrame) -> Seen:
-    """What came in: keeps the contract `evalkit.core.frames.INCIDENTS`."""
+def see(incidents: pl.DataFrame, weight: NDArray[np.int64]) -> Seen:
+    """What came in: rows under `evalkit.core.frames.INCIDENTS`, and (N,) incidents of each."""
     dates = incidents["date"]
     return Seen(
-        read=int(weights_of(incidents).sum()),
+        read=int(weight.sum()),
         crime_types=frozenset(incidents["crime_type"].unique().drop_nulls().to_list()),
         first=cast("dt.date | None", dates.min()),
         last=cast("dt.date | None", dates.max()),
-        firsts=int(weights_of(incidents)[(dates.dt.day() == 1).fill_null(value=False)].sum()),
+        firsts=int(weight[(dates.dt.day() == 1).fill_null(value=False)].sum()),
     )

@@ -111,7 +111,8 @@ class Tally:
         Returns:
             (N,) cells that they were counted in, for `remove`.
         """
-        seen = see(incidents)
+        weight = weights_of(incidents)
+        seen = see(incidents, weight)
         period = periods_of(incidents, self._study)
         crime_type = type_index(incidents["crime_type"], self._study)
         longitude, latitude, x, y = self._located(incidents)
@@ -138,7 +139,7 @@ class Tally:
             if self._keys.in_degrees:
                 self._degrees[found[fresh]] = np.column_stack(at)[fresh]
             self._met[found[fresh]] = True
-            np.add.at(self._counts, cell, weights_of(incidents).astype(np.uint32))
+            np.add.at(self._counts, cell, weight.astype(np.uint32))
             self._points.add(*at)
         return cell
 

@@ -34,7 +34,7 @@ REGISTRY_HOSTS = tuple(
 HOME_FOLDERS = ("home", "root", "work", "Users")
 
 REGISTRY = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, REGISTRY_HOSTS)) + r")(?![\w-])")
-# Not inside a longer path (`docs/home/`) or an address, nor after a variable (`$x/work/`).
+# Not inside a longer path (`docs/home/`) or an address, nor after a variable (`$x/home/`).
 MACHINE_PATH = re.compile(r"(?<![\w.~$}*/-])/(?:" + "|".join(HOME_FOLDERS) + r")/")
 
 # Everything that stores Python objects as instructions for making them.

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalkit.core.study import Units
 from evalkit.panel.projection import is_located
 from evalkit.panel.sites import Cameras, go_live
 from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning, no_dates
@@ -18,13 +17,14 @@ from evalkit.panel.zones.zoning import OUTSIDE, Incidents, Zoning, no_dates
 __all__ = ["area_zones"]
 
 
-def area_zones(
-    incidents: Incidents,
-    cameras: Cameras,
-    units: Units,  # noqa: ARG001 - areas have no size; all kinds share one signature
-    least: int = 1,
-) -> Zoning:
-    """Assign incidents to areas of the same name, sorted by name."""
+def area_zones(incidents: Incidents, cameras: Cameras, least: int) -> Zoning:
+    """Assign incidents to areas of the same name, sorted by name.
+
+    Args:
+        incidents: of the window.
+        cameras: of the city.
+        least: how many cameras make an area treated.
+    """
     names = (
         pl.concat([incidents.area.drop_nulls().unique(), cameras.area.drop_nulls().unique()])
         .unique()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from evalkit.core.study import Units
 from evalkit.panel.geometry import in_metres, near_cameras, shapely_of
-from evalkit.panel.mosaic import NOBODY, OPEN, Boxes, Mosaic, build_mosaic, depth_for
+from evalkit.panel.mosaic import NOBODY, OPEN, Boxes, Mosaic, build_mosaic, depth_for, sides_m
 from evalkit.panel.projection import Projection, is_located
 from evalkit.panel.sites import Cameras
 from evalkit.panel.zones.around import Near, zoning_around
@@ -202,9 +202,7 @@ def _box(reach: Floats, bounds: Bounds) -> Bounds:
 
 
 def _edge(box: Bounds, points: int) -> float:
-    degree = 111_320.0
-    height = (box[3] - box[1]) * degree
-    width = (box[2] - box[0]) * degree * float(np.cos(np.radians((box[1] + box[3]) / 2)))
+    width, height = sides_m(box)
     return max(float((POINTS_A_CELL * width * height / max(points, 1)) ** 0.5), LEAST_EDGE_M)
 
 
