@@ -28,6 +28,7 @@ __all__ = [
     "MissingColumnError",
     "MissingExtraError",
     "MissingSiteError",
+    "ModeratorError",
     "NoControlError",
     "NoPanelError",
     "NonConvergenceError",
@@ -104,6 +105,12 @@ class TaxonomyError(ConfigError):
     """A crime type or taxonomy is not one the study and the site share."""
 
     code = "CONFIG-TAXONOMY"
+
+
+class ModeratorError(ConfigError):
+    """A study names a moderator that a city lacks, or takes it for what it is not."""
+
+    code = "CONFIG-MODERATOR"
 
 
 class ReadError(EvalkitError):
@@ -244,7 +251,7 @@ class NonConvergenceError(EstimationError):
 
 
 class SeparationError(EstimationError):
-    """A coefficient has no finite estimate: one side of the comparison has no incident at all."""
+    """No finite estimate: one side has no incident, or covariates separate treated units from controls."""
 
     code = "ESTIMATE-SEPARATION"
 

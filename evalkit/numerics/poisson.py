@@ -1,10 +1,14 @@
 """Poisson pseudo-maximum likelihood with two sets of fixed effects, profiled out inside one city.
 
-The model is E[y_it] = w_it · exp(α_i + γ_t + x_it'β), w the exposure (Gong & Samaniego 1981 on
-pseudo-likelihood; Correia, Guimarães & Zylkin 2020 on the two-way case). For a given β the unit effects α and
-period effects γ have closed-form alternating updates, which is iterative proportional fitting (Deming &
-Stephan 1940): only totals over units and over periods are matched. What remains is the profile score and
-information in β (Murphy & van der Vaart 2000), which are sums over units and therefore over cities.
+The model is E[y_it] = w_it · exp(α_i + γ_t + β_k(i,t)), w the exposure and k(i, t) the cell's column, if it has
+one (Gong & Samaniego 1981 on pseudo-likelihood; Correia, Guimarães & Zylkin 2020 on the two-way case). For a
+given β the unit effects α and period effects γ have closed-form alternating updates, which is iterative
+proportional fitting (Deming & Stephan 1940): only totals over units and over periods are matched. What remains
+is the profile score and information in β (Murphy & van der Vaart 2000), which are sums over units and
+therefore over cities.
+
+Units of a group (`two_way`) have proportional fitted counts, μ_it = y_i· q_gt, so a group is fitted as if it
+were one unit with all its incidents, and everything but the unit scores follows from its totals.
 """
 
 from __future__ import annotations
@@ -15,11 +19,22 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.special import xlogy
 
-__all__ = ["MAX_SWEEPS", "SWEEP_TOLERANCE", "Profile", "fit_margins", "profile", "residualise"]
+from evalkit.numerics.two_way import (
+    Groups,
+    group_units,
+    project,
+    score_units,
+    sum_columns,
+    sum_groups,
+    units_by_column,
+)
+
+__all__ = ["MAX_SWEEPS", "SWEEP_TOLERANCE", "Profile", "fit_margins", "profile", "unit_scores"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 SWEEP_TOLERANCE: Final = 1e-14
 """Largest relative miss of any unit or period total: a few units in the last place of a double."""
@@ -28,67 +43,100 @@ MAX_SWEEPS: Final = 20_000
 """Two-way margins settle in under a hundred sweeps; only a nearly disconnected panel needs thousands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """Profile statistics of one city at β, K coefficients, G informative units (the clusters).
 
     Attributes:
         score: (K,) Σ x̃(y − μ).
         information: (K, K) Σ μ x̃x̃'.
-        unit_scores: (G, K) u_i = Σ_t x̃_it(y_it − μ_it).
         deviance: 2 Σ [y ln(y/μ) − (y − μ)].
+        columns: (3, K) exposure, incidents and units of each column, as far as they enter the fit.
         clusters: G, units with at least one incident in a usable cell.
         observations: usable cells of informative units in informative periods.
         periods: informative periods (their effects are estimated).
         dropped_units: units without any incident; they carry no information on β.
+        informative: (U,) which units those G are.
+        kept: (T,) which periods.
+        groups, fitted, period: what `unit_scores` needs: the groups of the G units, (groups, periods) fitted
+            totals, (K, periods) each indicator's period effects.
     """
 
     score: Floats
     information: Floats
-    unit_scores: Floats
     deviance: float
+    columns: Floats
     clusters: int
     observations: int
     periods: int
     dropped_units: int
+    informative: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    groups: Groups
+    fitted: Floats
+    period: Floats
 
 
-def profile(y: Floats, exposure: Floats, x: Floats, beta: Floats) -> Profile:
+def profile(y: Floats, exposure: Floats, column: Ints, beta: Floats) -> Profile:
     """Profile one city's fixed effects out at ``beta``.
 
     Args:
-        y: (U, T) counts.
+        y: (U, T) counts, zero where a cell is not used.
         exposure: (U, T), zero where a cell is not used.
-        x: (K, U, T) regressors.
+        column: (U, T) which coefficient a cell has, −1 for none.
         beta: (K,) coefficients.
 
     Raises:
         ArithmeticError: the fixed effects do not settle (a panel that falls apart into pieces).
     """
-    used = exposure > 0
-    y = np.where(used, y, 0.0)
-    units = y.sum(axis=1) > 0
-    periods = y[units].sum(axis=0) > 0
-    keep = np.ix_(units, periods)
-    y, exposure, used = y[keep], exposure[keep], used[keep]
-    x = x[:, units][:, :, periods]
-    mu = fit_margins(y, exposure * np.exp(np.tensordot(beta, x, axes=1)))
-    residual = y - mu
-    x_tilde = residualise(x, mu)
-    weighted = x_tilde * mu
-    unit_scores = np.einsum("kut,ut->uk", x_tilde, residual)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_ratio = np.where(y > 0, np.log(y / mu), 0.0)
+    totals = y.sum(axis=1)
+    informative = totals > 0
+    if not informative.all():
+        y, exposure, column = y[informative], exposure[informative], column[informative]
+    totals = totals[informative]
+    groups = group_units(exposure, column)
+    observed = sum_groups(y, groups)
+    kept = observed.sum(axis=0) > 0
+    observed = observed[:, kept]
+    groups = groups.in_periods(kept)
+    size = len(beta)
+    rate = np.exp(np.append(beta, 0.0))
+    fitted = fit_margins(observed, groups.exposure * rate[groups.column])
+    projection = project(fitted, groups.column, size)
+    miss = observed - fitted
+    units = groups.sizes[:, None]
+    share = fitted / fitted.sum(axis=1, keepdims=True)
+    log_share = np.log(share, where=observed > 0, out=np.zeros_like(share))
+    logs = xlogy(y, y).sum() - xlogy(totals, totals).sum() - (observed * log_share).sum()
     return Profile(
-        score=unit_scores.sum(axis=0),
-        information=np.einsum("kut,jut->kj", weighted, x_tilde),
-        unit_scores=unit_scores,
-        deviance=float(2 * (y * log_ratio - residual).sum()),
-        clusters=int(units.sum()),
-        observations=int(used.sum()),
-        periods=int(periods.sum()),
-        dropped_units=int((~units).sum()),
+        score=sum_columns(miss, groups.column, size) - projection.period @ miss.sum(axis=0),
+        information=projection.information,
+        deviance=float(2 * (logs - miss.sum())),
+        columns=np.stack(
+            [
+                sum_columns(units * groups.exposure, groups.column, size),
+                sum_columns(observed, groups.column, size),
+                units_by_column(groups, size),
+            ]
+        ),
+        clusters=len(totals),
+        observations=int((units * (groups.exposure > 0)).sum()),
+        periods=int(kept.sum()),
+        dropped_units=int((~informative).sum()),
+        informative=informative,
+        kept=kept,
+        groups=groups,
+        fitted=fitted,
+        period=projection.period,
     )
+
+
+def unit_scores(y: Floats, fit: Profile) -> Floats:
+    """(G, K) u_i = Σ_t x̃_it(y_it − μ_it) of the informative units of (U, T) ``y``, in their order."""
+    counts = y[np.ix_(fit.informative, fit.kept)]
+    shares = fit.fitted / fit.fitted.sum(axis=1, keepdims=True)
+    residual = counts - counts.sum(axis=1, keepdims=True) * shares[fit.groups.label]
+    return score_units(residual, fit.groups, fit.period)
 
 
 def fit_margins(y: Floats, start: Floats) -> Floats:
@@ -112,30 +160,3 @@ def fit_margins(y: Floats, start: Floats) -> Floats:
             raise ArithmeticError("unit and period effects did not settle")
     scaled: Floats = start * unit[:, None] * period[None, :]
     return scaled
-
-
-def residualise(x: Floats, weights: Floats) -> Floats:
-    """Residuals of (K, U, T) ``x`` on unit and period effects with (U, T) ``weights``.
-
-    Unit effects are eliminated, which leaves T equations for the period effects; their level is free, so
-    the first is fixed at zero.
-    """
-    rows = weights.sum(axis=1)
-    unit_means = np.einsum("ut,kut->ku", weights, x) / rows
-    gram = np.diag(weights.sum(axis=0)) - (weights / rows[:, None]).T @ weights
-    right = np.einsum("ut,kut->tk", weights, x) - weights.T @ unit_means.T
-    period = np.zeros_like(right)
-    if len(right) > 1:
-        period[1:] = _solve_symmetric(gram[1:, 1:], right[1:])
-    unit = unit_means.T - (weights @ period) / rows[:, None]
-    residual: Floats = x - unit.T[:, :, None] - period.T[:, None, :]
-    return residual
-
-
-def _solve_symmetric(matrix: Floats, right: Floats) -> Floats:
-    """Solve; a panel in disconnected pieces has one free level per piece, and any of them will do."""
-    try:
-        solved: Floats = cho_solve(cho_factor(matrix), right)
-    except LinAlgError:
-        solved = np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0], dtype=np.float64)
-    return solved
