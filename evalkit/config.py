@@ -7,7 +7,7 @@ and is never sent. A site file names its sources, how their columns are to be re
 from __future__ import annotations
 
 import datetime as dt
-import difflib
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -16,8 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from evalkit.core.falsification import derived_of
+from evalkit.core.moderators import FACT_NAME, LONGEST_TEXT
+from evalkit.core.specifications import specifications_of
 from evalkit.core.study import Study, check_study
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
+from evalkit.core.wrong_value import wrong_value
 from evalkit.errors import ConfigError, TaxonomyError
 
 __all__ = [
@@ -54,13 +58,21 @@ _DATABASE: Final = re.compile(
 ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
 
 
+FactName = Annotated[str, msgspec.Meta(pattern=FACT_NAME)]
+
+
 class City(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the city is. ``bounds`` is west, south, east, north in degrees (WGS 84)."""
+    """Where the city is. ``bounds`` is west, south, east, north in degrees (WGS 84).
+
+    ``moderators`` are public facts of the city that studies may compare cities by. Only those that an approved
+    study names are sent.
+    """
 
     title: str
     time_zone: str
     bounds: tuple[float, float, float, float]
     country: str = ""
+    moderators: dict[FactName, float | str] = {}
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -207,6 +219,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_rounds: Count = 30
     max_step: Annotated[float, msgspec.Meta(gt=0)] = 2.0
     max_parameters: Count = 200
+    max_specifications: Annotated[int, msgspec.Meta(ge=0)] = 100
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -260,13 +273,21 @@ def parse_toml(text: str, kind: type[T], *, where: str) -> T:
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
-        what, hint = _explain(str(error), kind)
-        raise ConfigError(what, where=where, way_out=hint) from None
+        wrong = wrong_value(str(error), kind)
+        raise ConfigError(
+            wrong.what,
+            where=f"{where}, {wrong.place}" if wrong.place else where,
+            limit=wrong.limit or None,
+            way_out=wrong.way_out,
+        ) from None
 
 
 def load_study(path: Path | str) -> Study:
-    """Read and check a study file."""
-    return check_study(read_toml(Path(path), Study))
+    """Read and check a study file, with every one of its specifications and of the studies its checks ask for."""
+    study = check_study(read_toml(Path(path), Study))
+    specifications_of(study)
+    derived_of(study)
+    return study
 
 
 def load_site(path: Path | str) -> Site:
@@ -312,6 +333,7 @@ def _check_site(site: Site, *, where: str) -> Site:
             limit="−180 ≤ west < east ≤ 180 and −90 ≤ south < north ≤ 90",
             way_out="longitudes first and third, latitudes second and fourth",
         )
+    _check_facts(site.city, where=where)
     _check_places(site.incidents, where=where, section="incidents")
     if site.cameras is not None:
         _check_places(site.cameras, where=where, section="cameras")
@@ -363,6 +385,26 @@ def _check_site(site: Site, *, where: str) -> Site:
             way_out='name it in [incidents.columns], or use duplicates = "row"',
         )
     return site
+
+
+def _check_facts(city: City, *, where: str) -> None:
+    """A number is finite; a text is short and can be written in a study."""
+    for name, fact in city.moderators.items():
+        good = (
+            math.isfinite(fact)
+            if isinstance(fact, float)
+            else 0 < len(fact) <= LONGEST_TEXT
+            and fact == fact.strip()
+            and fact.isprintable()
+            and not set(fact) & set("=,")
+        )
+        if not good:
+            raise ConfigError(
+                f"the moderator {name} cannot be used",
+                where=f"{where}, [city.moderators]",
+                limit=f"a finite number, or a text of 1 to {LONGEST_TEXT} letters without = and comma",
+                way_out="correct it, or remove it",
+            )
 
 
 def _check_places(source: Incidents | Cameras, *, where: str, section: str) -> None:
@@ -474,38 +516,3 @@ def _holds_password(address: str) -> bool:
         return parts.password is not None or any("pass" in key for key in named)
     except ValueError:  # no address at all; refused as such
         return False
-
-
-def _explain(message: str, kind: type) -> tuple[str, str]:
-    """Turn msgspec's words into ours, naming the nearest known key."""
-    unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
-    if unknown:
-        key, place = unknown.group(1), unknown.group(2) or ""
-        known = _fields_at(kind, place)
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f'did you mean "{near[0]}"? ' if near else ""
-        section = f" in [{place}]" if place else ""
-        return f'unknown key "{key}"{section}', f"{hint}known keys: {', '.join(known)}"
-    missing = re.search(r"missing required field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
-    if missing:
-        section = f" in [{missing.group(2)}]" if missing.group(2) else ""
-        return f'the key "{missing.group(1)}" is missing{section}', "add it"
-    return message.replace("`$.", "`"), "correct the value it names"
-
-
-def _fields_at(kind: type, place: str) -> list[str]:
-    info: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
-    for part in [p for p in re.split(r"[.\[]", place) if p]:
-        field = next((f for f in _struct_fields(info) if f.encode_name == part), None)
-        if field is None:
-            return []
-        info = field.type
-    return [field.encode_name for field in _struct_fields(info)]
-
-
-def _struct_fields(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Field, ...]:
-    if isinstance(info, msgspec.inspect.StructType):
-        return info.fields
-    if isinstance(info, msgspec.inspect.UnionType):
-        return next((f for f in map(_struct_fields, info.types) if f), ())
-    return ()

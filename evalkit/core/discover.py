@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from evalkit.core.check import Check
 from evalkit.core.estimator import Estimator
 from evalkit.errors import ConfigError
 
-__all__ = ["discover", "estimator", "estimators"]
+__all__ = ["checks", "discover", "estimator", "estimators"]
 
 
 def discover(package: str, attribute: str) -> Iterator[tuple[str, Any]]:
@@ -45,3 +46,9 @@ def estimator(name: str) -> Estimator:
             limit=f"one of {', '.join(estimators())}",
             way_out="correct [analysis] estimator in the study",
         ) from None
+
+
+@cache
+def checks() -> dict[str, Check]:
+    """Every check in ``evalkit/checks``, by the name of its file."""
+    return dict(discover("evalkit.checks", "check"))

@@ -13,11 +13,11 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.core.estimate import Estimate
+from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, merge_all
 from evalkit.core.study import Study
-from evalkit.errors import NonConvergenceError
+from evalkit.errors import ConfigError, NonConvergenceError
 
 __all__ = [
     "MAX_ROUNDS",
@@ -26,7 +26,9 @@ __all__ = [
     "Estimator",
     "Question",
     "ReleaseClass",
+    "ask_first",
     "estimate",
+    "scale_of",
 ]
 
 ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
@@ -54,7 +56,7 @@ class Question:
 
 
 class Estimator(Protocol):
-    """Three pure functions and two facts."""
+    """Three pure functions and four facts."""
 
     @property
     def name(self) -> str:
@@ -64,6 +66,14 @@ class Estimator(Protocol):
     def release_class(self) -> ReleaseClass:
         """The most revealing class of anything it asks a city to send."""
 
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """The scales its effects can have; where there are both, the study's ``[analysis] scale`` chooses."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Keys of ``[analysis]`` that it reads, beyond ``estimator`` and ``level``; `evalkit.core.settings` uses it."""
+
     def first_question(self, study: Study) -> Question:
         """Start values; no parameters for a one-shot estimator."""
 
@@ -72,6 +82,31 @@ class Estimator(Protocol):
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """An `Estimate`, or a `Question` that means *ask again*."""
+
+
+def ask_first(estimator: Estimator, study: Study) -> Question:
+    """The first question, if the estimator can answer the study.
+
+    Raises:
+        ConfigError: the study asks for a randomisation test of an estimator without one (attribute ``randomises``), or
+            for what the estimator itself refuses.
+    """
+    if study.analysis.reassignments and not getattr(estimator, "randomises", False):
+        raise ConfigError(
+            f"randomisation is given, and {estimator.name} has no randomisation test",
+            where="[analysis] randomisation",
+            limit="estimators whose statistic is computed again for every draw: group_time_att, poisson_did and "
+            "rate_ratio, or random_effects over one of these",
+            way_out="set randomisation = 0, or name one of them",
+        )
+    return estimator.first_question(study)
+
+
+def scale_of(estimator: Estimator, study: Study) -> Scale:
+    """The scale of the effects that an estimator gives for a study."""
+    if len(estimator.scales) == 1:
+        return estimator.scales[0]
+    return "count" if study.analysis.scale == "count" else "log_rate_ratio"
 
 
 Ask = Callable[[Question], Sequence[Statistics]]
@@ -98,9 +133,10 @@ def estimate(
         max_rounds: stop and say so after this many rounds.
 
     Raises:
+        ConfigError: the estimator cannot answer the study.
         NonConvergenceError: no estimate after ``max_rounds``.
     """
-    question = estimator.first_question(study)
+    question = ask_first(estimator, study)
     for _ in range(max_rounds):
         merged = merge_all(ask(question))
         outcome = estimator.finalise(merged, question)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -64,6 +64,7 @@ class Panel:
         exposure: (U, T) non-negative; 1 where nothing better is known, 0 where a cell is not observed.
         study: hash of the study the panel was built for, empty for a panel made by hand.
         fingerprint: SHA-256 of the data the panel was built from, empty for one made by hand.
+        moderators: public facts of the cities, length S, or empty where none are known.
     """
 
     sites: tuple[str, ...]
@@ -79,6 +80,7 @@ class Panel:
     ring: NDArray[np.int64] = field(default_factory=lambda: _RING_LEFT_OUT)
     study: str = ""
     fingerprint: str = field(default="", compare=False)
+    moderators: tuple[Mapping[str, float | str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.ring is _RING_LEFT_OUT:
@@ -99,6 +101,11 @@ class Panel:
                     f"panel array {name} has shape {found}",
                     limit=f"{expected}: {units} units, {periods} periods",
                 )
+        if len(self.moderators) not in (0, len(self.sites)):
+            raise PanelError(
+                f"the panel has facts of {len(self.moderators)} cities",
+                limit=f"none, or {len(self.sites)}: one set for each city",
+            )
         if self.counts.size and self.counts.min() < 0:
             raise PanelError("panel counts are negative", limit="counts ≥ 0")
         if self.ring.size and self.ring.min() < 0:
@@ -139,8 +146,9 @@ class Panel:
                 limit=f"one of {', '.join(self.crime_types)}",
                 way_out="map the city's categories to these types, or change the study's crime_types",
             )
-        rows = [self.crime_types.index(name) for name in dict.fromkeys(crime_types)]
-        summed: NDArray[np.float64] = self.counts[rows].sum(axis=0).astype(np.float64)
+        summed = np.zeros(self.counts.shape[1:])
+        for name in dict.fromkeys(crime_types):
+            summed += self.counts[self.crime_types.index(name)]
         return summed
 
     def take(self, units: NDArray[np.bool_] | NDArray[np.int64]) -> Panel:
@@ -159,11 +167,14 @@ class Panel:
 
     def split(self) -> tuple[Panel, ...]:
         """One panel per city, in the order of ``sites``."""
+        if len(self.sites) == 1:
+            return (self,)
         return tuple(
             replace(
                 self.take(self.site_of_unit == index),
                 sites=(name,),
                 site_of_unit=np.zeros(int((self.site_of_unit == index).sum()), dtype=np.int64),
+                moderators=self.moderators[index : index + 1],
             )
             for index, name in enumerate(self.sites)
         )
@@ -208,4 +219,14 @@ def concatenate(panels: Sequence[Panel]) -> Panel:
         counts=np.concatenate([panel.counts for panel in ordered], axis=1),
         exposure=np.concatenate([panel.exposure for panel in ordered], axis=0),
         fingerprint="",
+        moderators=_together(ordered),
+    )
+
+
+def _together(panels: Sequence[Panel]) -> tuple[Mapping[str, float | str], ...]:
+    """Facts of all cities; a city without any counts as one with none."""
+    if not any(panel.moderators for panel in panels):
+        return ()
+    return tuple(
+        facts for panel in panels for facts in panel.moderators or ({},) * len(panel.sites)
     )

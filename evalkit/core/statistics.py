@@ -23,7 +23,7 @@ from evalkit.errors import EstimationError
 
 __all__ = ["Cell", "Phase", "Statistics", "Support", "merge", "merge_all"]
 
-Phase = Literal["before", "after", "all"]
+Phase = Literal["before", "after", "all", "term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class Cell:
     """Units and incidents of one design pattern in one phase.
 
     Attributes:
-        pattern: ``never`` or the go-live interval, such as ``2019-03`` or ``2019-01..2019-03``.
-        phase: ``before``, ``after``, or ``all`` for units whose design never changes.
+        pattern: ``never`` or the go-live interval, such as ``2019-03`` or ``2019-01..2019-03``; for a ``term``
+            the name of the coefficient.
+        phase: ``before``, ``after``, or ``all`` for units whose design never changes; ``term`` for the cells of
+            one coefficient, which are cells of other phases too.
         treated: whether the pattern is ever treated.
         units: number of units.
         incidents: number of incidents in the cells used.
@@ -114,7 +116,38 @@ def merge(left: Statistics, right: Statistics) -> Statistics:
 
 
 def merge_all(statistics: Sequence[Statistics]) -> Statistics:
-    """Merge in the order of city names, so that the same answers always give the same bits."""
+    """Merge in the order of city names, so that the same answers always give the same bits.
+
+    The same as merging one by one, but the names are gone through once and not once for every city.
+
+    Raises:
+        EstimationError: no answers, or as `merge`.
+    """
     if not statistics:
         raise EstimationError("no city answered", way_out="see which sites refused, and why")
-    return reduce(merge, sorted(statistics, key=lambda one: one.sites))
+    ordered = sorted(statistics, key=lambda one: one.sites)
+    if len(ordered) < 3:
+        return reduce(merge, ordered)
+    first = ordered[0]
+    asked = (first.estimator, first.stage, first.kind)
+    if any((one.estimator, one.stage, one.kind) != asked for one in ordered):
+        raise EstimationError("statistics that answer different questions cannot be merged")
+    sites = tuple(sorted(name for one in ordered for name in one.sites))
+    if len(set(sites)) < len(sites):
+        raise EstimationError("a city's statistics would be counted twice")
+    support = tuple(
+        sorted((part for one in ordered for part in one.support), key=lambda part: part.site)
+    )
+    if first.kind == "collected":
+        parts = {names: part for one in ordered for names, part in one.parts.items()}
+        return Statistics(*asked, dict(sorted(parts.items())), support)
+    return Statistics(*asked, {sites: _sum([one.total() for one in ordered])}, support)
+
+
+def _sum(totals: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """Field by field, from the first to the last."""
+    first = totals[0]
+    shapes = {name: array.shape for name, array in first.items()}
+    if any({name: array.shape for name, array in one.items()} != shapes for one in totals):
+        raise EstimationError("cities sent statistics of different fields or shapes")
+    return {name: reduce(np.add, [one[name] for one in totals]) for name in first}

@@ -23,19 +23,23 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from evalkit.core.moderators import read_groups, read_moderator
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.errors import ConfigError, TaxonomyError
 
 __all__ = [
     "Analysis",
+    "Checks",
     "Federation",
     "Matching",
     "Outcome",
+    "Specifications",
     "Study",
     "Treatment",
     "Units",
     "Window",
     "check_study",
+    "checks_of",
     "matching_of",
     "study_hash",
 ]
@@ -117,6 +121,12 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ``washout_periods`` leaves out as many more periods after the go-live period: cameras are live, but
     offenders may not know of them yet. ``min_cameras`` is for areas, which are seldom without any camera: an
     area counts as treated from the day on which that many have gone live.
+
+    Three keys make a study that asks whether another one can be believed (`evalkit.core.falsification`), one at a
+    time. ``placebo_periods`` pretends that cameras went live as many periods earlier and leaves out everything from
+    their true go-live on, so that an effect can only be the design's mistake. ``treated_ring`` puts the units of that
+    ring, 1 for the innermost, in the place of the treated ones, which are set apart: where crime may have gone.
+    ``placebo_cameras`` puts as many controls in their place, with their go-live dates.
     """
 
     transition: Literal["drop", "treat"] = "drop"
@@ -124,6 +134,33 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     min_cameras: Annotated[int, msgspec.Meta(ge=1)] = 1
     adoption_start: dt.date | None = None
     adoption_end: dt.date | None = None
+    placebo_periods: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
+    treated_ring: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
+    placebo_cameras: bool | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.placebo_cameras is False:  # one question, one hash
+            msgspec.structs.force_setattr(self, "placebo_cameras", msgspec.UNSET)
+
+    @property
+    def pretended_earlier(self) -> int:
+        """``placebo_periods``; 0 without."""
+        return 0 if self.placebo_periods is msgspec.UNSET else self.placebo_periods
+
+    @property
+    def ring_under_study(self) -> int:
+        """``treated_ring``; 0 for the units with cameras themselves."""
+        return 0 if self.treated_ring is msgspec.UNSET else self.treated_ring
+
+    @property
+    def pretends_cameras(self) -> bool:
+        """Whether controls stand in the place of treated units."""
+        return self.placebo_cameras is True
+
+    @property
+    def is_true(self) -> bool:
+        """Whether cameras are taken to be where and when they were."""
+        return not (self.pretended_earlier or self.ring_under_study or self.pretends_cameras)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,20 +179,56 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which estimator answers, and how cities are combined.
 
     ``method`` REML (Viechtbauer 2005) and ``interval`` Knapp–Hartung, recommended for few studies by IntHout,
-    Ioannidis & Borm (2014), truncated so that it is never narrower than the Wald standard error allows (Röver,
-    Knapp & Friede 2015): cities that agree by chance are no reason for certainty. ``dispersion`` quasi: crime
+    Ioannidis & Borm (2014). Truncated at the Wald standard error (Röver, Knapp & Friede 2015) it is safer and far
+    longer than its level asks (`experiments/02_calibration`). ``dispersion`` quasi: crime
     counts vary more than Poisson counts do, and a Poisson variance rejects true nulls far too often.
+
+    ``design`` (poisson_did, linear_did): one effect, one for each event time, or one for each cohort and event
+    time (Wooldridge 2023), which is averaged. ``event_window`` is the first and last event time with an effect
+    of its own; those beyond are binned. ``aggregation``, ``control_group``, ``control_pool`` and
+    ``base_period`` are Callaway & Sant'Anna's (2021); ``scale`` says whether their effects are ratios of means
+    or differences of counts. ``covariates`` are of a unit's outcome before the first go-live of its city.
+    ``moderators`` and ``subgroups`` are of cities (``[city.moderators]`` in their site files), written as in
+    `evalkit.core.moderators`; ``cumulative_by`` is the one that cities are put in order of, such as the year in
+    which half of their cameras were live. ``bootstrap`` is the number of draws of a score bootstrap by clusters, 0 for
+    none. ``randomisation`` is the number of draws of a randomisation test (`evalkit.numerics.randomisation`), 0 for
+    none; without it a study keeps the hash it had.
+    ``period_weights`` (synthetic_did): of the paper, or cross-fitted over controls, which counts need.
+    ``displacement_controls`` (wdd): what rings are compared with; ``none`` takes their change as it is.
     """
 
     estimator: str = "random_effects"
     first_stage: str = "poisson_did"
     method: Literal["fixed", "DL", "PM", "REML"] = "REML"
-    interval: Literal["wald", "knapp_hartung", "knapp_hartung_truncated"] = (
-        "knapp_hartung_truncated"
-    )
+    interval: Literal["wald", "knapp_hartung", "knapp_hartung_truncated"] = "knapp_hartung"
     dispersion: Literal["quasi", "poisson", "doubled"] = "quasi"
     zero_cells: Literal["refuse", "add_half"] = "refuse"
+    design: Literal["static", "event_time", "cohort_event_time"] = "static"
+    event_window: tuple[int, int] = (-6, 12)
+    aggregation: Literal["simple", "dynamic", "group", "calendar"] = "simple"
+    scale: Literal["ratio", "count"] = "ratio"
+    control_group: Literal["never", "not_yet"] = "never"
+    control_pool: Literal["within_city", "pooled"] = "within_city"
+    base_period: Literal["varying", "universal"] = "varying"
+    period_weights: Literal["cross_fitted", "published"] = "cross_fitted"
+    covariates: tuple[Literal["level", "trend"], ...] = ()
+    moderators: tuple[str, ...] = ()
+    subgroups: str = ""
+    cumulative_by: str = ""
+    bootstrap: Annotated[int, msgspec.Meta(ge=0, le=9999)] = 0
+    randomisation: Annotated[int, msgspec.Meta(ge=0, le=9999)] | msgspec.UnsetType = msgspec.UNSET
+    displacement_controls: Literal["controls", "none"] = "controls"
+    learner: Literal["gradient_boosting", "poisson_glm", "random_forest"] = "gradient_boosting"
     level: Annotated[float, msgspec.Meta(gt=0.5, lt=1.0)] = 0.95
+
+    def __post_init__(self) -> None:
+        if self.randomisation == 0:  # one question, one hash
+            msgspec.structs.force_setattr(self, "randomisation", msgspec.UNSET)
+
+    @property
+    def reassignments(self) -> int:
+        """``randomisation``; 0 without."""
+        return 0 if self.randomisation is msgspec.UNSET else self.randomisation
 
 
 class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,6 +243,41 @@ class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     small_cohorts: Literal["refuse", "coarsen", "set_apart"] = "coarsen"
+
+
+class Specifications(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Other choices that would have been as good: `study curve` estimates every combination of them.
+
+    An empty list keeps the study's own choice. ``radius_m`` and ``controls`` are for catchments; the ring keeps
+    its width. ``window`` is pairs of first and last day. ``estimator`` names one, or ``random_effects/NAME`` with
+    its first stage. A city that approves the study's hash approves all of them
+    (`evalkit.core.specifications.specifications_of` says which).
+    """
+
+    radius_m: tuple[Metres, ...] = ()
+    window: tuple[tuple[dt.date, dt.date], ...] = ()
+    controls: tuple[Literal["lattice", "later_cameras"], ...] = ()
+    estimator: tuple[str, ...] = ()
+    crime_types: tuple[tuple[str, ...], ...] = ()
+
+
+class Checks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Studies derived from the study that `study run` asks too, and by which its checks judge the design.
+
+    ``placebo_periods``: go-live pretended so many periods earlier, once for each number. ``placebo_outcomes``: crimes
+    that the cameras should not move, once for each list. ``placebo_cameras``: places without a camera are pretended to
+    have got one. ``by_crime_type``: each of the study's crime types by itself. ``rings``: each ring around the cameras
+    by itself. ``chance``: how far the places would have fallen
+    back by themselves. A city that approves the study's hash approves all of them
+    (`evalkit.core.falsification.derived_of` says which).
+    """
+
+    placebo_periods: tuple[Annotated[int, msgspec.Meta(ge=1)], ...] = ()
+    placebo_outcomes: tuple[tuple[str, ...], ...] = ()
+    placebo_cameras: bool = False
+    by_crime_type: bool = False
+    rings: bool = False
+    chance: bool = False
 
 
 class Matching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,9 +320,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     treatment: Treatment = Treatment()
     analysis: Analysis = Analysis()
     federation: Federation = Federation()
+    specifications: Specifications = Specifications()
     matching: Matching | msgspec.UnsetType = msgspec.UNSET
+    checks: Checks | msgspec.UnsetType = msgspec.UNSET
     claim: str | None = None
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        if self.checks == Checks():  # one question, one hash: a section that asks nothing is none
+            msgspec.structs.force_setattr(self, "checks", msgspec.UNSET)
 
 
 def study_hash(study: Study) -> str:
@@ -232,17 +346,25 @@ def matching_of(study: Study) -> Matching:
     return Matching() if study.matching is msgspec.UNSET else study.matching
 
 
+def checks_of(study: Study) -> Checks:
+    """The derived studies that the study asks for; none where it has no such section."""
+    return Checks() if study.checks is msgspec.UNSET else study.checks
+
+
 def check_study(study: Study) -> Study:
     """Refuse a study that could not mean anything; return it otherwise.
 
     Raises:
         ConfigError: window upside down or not whole periods, ring inside the catchment, hours that are no part
-            of the day, or parts of the treatment that contradict each other.
+            of the day, moderators that are none, a crime type named twice, or parts of the treatment that contradict
+            each other.
         TaxonomyError: unknown taxonomy or crime type.
     """
     _check_window(study.window)
     _check_treatment(study.treatment, study.units)
+    _check_randomisation(study)
     _check_hours(study.outcome.hours)
+    _check_moderators(study.analysis)
     _check_matching(matching_of(study), study.units)
     _check_rings(study.units)
     if study.outcome.taxonomy != TAXONOMY:
@@ -260,7 +382,20 @@ def check_study(study: Study) -> Study:
             limit=f"one or more of {', '.join(CRIME_TYPES)}",
             way_out="use the common names; each site file maps its own categories to them",
         )
+    _check_repeated(study.outcome)
     return study
+
+
+def _check_repeated(outcome: Outcome) -> None:
+    types = outcome.crime_types
+    twice = sorted({one for one in types if types.count(one) > 1})
+    if twice:
+        raise ConfigError(
+            f"a crime type is named twice: {', '.join(twice)}",
+            where="[outcome] crime_types",
+            limit="each once: their incidents are added up",
+            way_out="remove the repetition",
+        )
 
 
 def _check_window(window: Window) -> None:
@@ -328,6 +463,29 @@ def _check_treatment(treatment: Treatment, units: Units) -> None:
             limit='units.kind = "area": elsewhere a place with fewer cameras would become a control',
             way_out="set min_cameras = 1",
         )
+    least = treatment.washout_periods + (treatment.transition == "drop")
+    if 0 < treatment.pretended_earlier <= least:
+        raise ConfigError(
+            f"placebo_periods = {treatment.pretended_earlier} leaves no period after the pretended go-live",
+            where="[treatment]",
+            limit=f"at least {least + 1}: transition and washout take {least}",
+            way_out="pretend an earlier go-live",
+        )
+    rings = 0 if units.kind == "area" else len(units.rings_m)
+    if treatment.ring_under_study > rings:
+        raise ConfigError(
+            f"treated_ring = {treatment.ring_under_study} is no ring of the study",
+            where="[treatment]",
+            limit=f"a ring from 1 to {rings}" if rings else "a study with rings; this one has none",
+            way_out="name one of the rings that [units] ring_m makes, or leave treated_ring out",
+        )
+    if treatment.pretends_cameras and (treatment.pretended_earlier or treatment.ring_under_study):
+        raise ConfigError(
+            "placebo_cameras is given with placebo_periods or treated_ring",
+            where="[treatment]",
+            limit="one of them: places without a camera have no go-live of their own and no ring",
+            way_out="make a study of each",
+        )
     first, last = treatment.adoption_start, treatment.adoption_end
     if first is not None and last is not None and last < first:
         raise ConfigError(
@@ -338,6 +496,16 @@ def _check_treatment(treatment: Treatment, units: Units) -> None:
         )
 
 
+def _check_randomisation(study: Study) -> None:
+    if study.analysis.reassignments and study.treatment.pretended_earlier:
+        raise ConfigError(
+            "randomisation is given with placebo_periods",
+            where="[analysis]",
+            limit="true go-live dates: what follows them would be used where places exchange pretended ones",
+            way_out="leave randomisation or placebo_periods out",
+        )
+
+
 def _check_hours(hours: tuple[int, int] | None) -> None:
     if hours is not None and (hours[0] == hours[1] or hours[0] == 24 or hours == (0, 24)):
         raise ConfigError(
@@ -345,6 +513,26 @@ def _check_hours(hours: tuple[int, int] | None) -> None:
             where="[outcome]",
             limit="two different hours, the first from 0 to 23, the second from 0 to 24: [22, 6] is the night",
             way_out="correct the hours, or leave them out for the whole day",
+        )
+
+
+def _check_moderators(analysis: Analysis) -> None:
+    named = [read_moderator(text).label for text in analysis.moderators]
+    if len(set(named)) < len(named):
+        raise ConfigError(
+            "a moderator is named twice",
+            where="[analysis] moderators",
+            limit="each once",
+            way_out="remove one of them",
+        )
+    if analysis.subgroups:
+        read_groups(analysis.subgroups)
+    if analysis.cumulative_by and read_moderator(analysis.cumulative_by, key="cumulative_by").level:
+        raise ConfigError(
+            "cumulative_by is not a number's name",
+            where="[analysis] cumulative_by",
+            limit='a moderator that is a number, such as "year"',
+            way_out="name one, or leave it out",
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CRIME_TYPES", "TAXONOMY"]
+__all__ = ["CRIME_TYPES", "DETECTED", "TAXONOMY"]
 
 TAXONOMY: Final = "iccs-2015"
 """The taxonomy this version of evalkit knows; a site and a study must name the same one."""
@@ -30,3 +30,15 @@ CRIME_TYPES: Final[dict[str, str]] = {
     "traffic": "09 other acts against public safety (road traffic)",
     "other": "11 other criminal acts",
 }
+
+DETECTED: Final[dict[str, str]] = {
+    "drugs": "possession and sale have no victim who reports them: what is recorded is what somebody saw",
+    "disorder": "begging, drinking, prostitution and brawls are recorded where an officer or an operator watches",
+    "weapons": "carrying one is found in a search, which somebody who watches can ask for",
+    "traffic": "offences of drivers are recorded where they are enforced",
+}
+"""Crime types whose records depend on somebody watching → why. Cameras can raise their number and not what happens.
+
+Other types are reported by a victim or by whoever finds the damage, though with cameras more of these reports may be
+believed. ``other`` is in no list: what it holds differs from city to city.
+"""
