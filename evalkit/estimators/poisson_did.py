@@ -1,35 +1,54 @@
-"""Poisson panel difference-in-differences with one effect shared by all cities.
+"""Poisson panel difference-in-differences with effects shared by all cities.
 
-E[y_it] = w_it · exp(α_i + γ_{s,t} + β D_it): unit effects, city × period effects, and the static treatment
-indicator D. Both sets of effects are nested in a city and are profiled out there (`numerics.poisson`), so a
-city sends the score and information in β, and at the end the cluster cross-products; the pooled fit and the
-federated one are the same sums. Pseudo-maximum likelihood: only the mean need be right (Gourieroux, Monfort
-& Trognon 1984); standard errors are clustered by unit (Liang & Zeger 1986) with the small-sample factor
-G/(G−1) · (n−1)/(n−K) of R's fixest, K counting β and the period effects but not the unit effects, which are
-nested in the clusters.
+E[y_it] = w_it · exp(α_i + γ_{s,t} + x_it'β): unit effects, city × period effects, and indicators x: one for
+treated cells (``design = "static"``), one for each event time, or one for each cohort and event time
+(`core.event_design`). Both sets of effects are nested in a city and are profiled out there
+(`numerics.poisson`), so a city sends the score and information in β, and at the end the cluster cross-products;
+the pooled fit and the federated one are the same sums. Pseudo-maximum likelihood: only the mean need be right
+(Gourieroux, Monfort & Trognon 1984); standard errors are clustered by unit (Liang & Zeger 1986) with the
+small-sample factor G/(G−1) · (n−1)/(n−K) of R's fixest, K counting β and the period effects but not the unit
+effects, which are nested in the clusters.
+
+Assumptions: without cameras the expected counts of treated units and controls of a city would have moved in
+proportion (parallel trends on the log scale), and nobody reacted before go-live. A static design also takes one
+effect for all; cohort × event time (Wooldridge 2023) does not.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.design import Design, design_of, support_of
-from evalkit.core.estimate import Estimate
+from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
+from evalkit.core.event_design import (
+    Grid,
+    bootstrap_details,
+    bootstrap_notes,
+    cells_by_column,
+    check_errors,
+    columns_of,
+    design_notes,
+    effects_of,
+    grid_of,
+    join_columns,
+    without_each_cohort,
+)
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support
 from evalkit.core.study import Study
-from evalkit.errors import EstimationError, SeparationError
-from evalkit.numerics.poisson import profile
+from evalkit.errors import ConfigError, EstimationError, SeparationError
+from evalkit.estimators._randomisation import score_field, with_randomisation
+from evalkit.numerics.poisson import profile, unit_scores
+from evalkit.numerics.sandwich import cluster_covariance, solve_information
+from evalkit.numerics.score_bootstrap import power_sums
 
-__all__ = ["STEP_TOLERANCE", "TERM", "PoissonDid", "estimator"]
-
-TERM: Final = "treated"
+__all__ = ["MAX_STEP", "STEP_TOLERANCE", "PoissonDid", "estimator"]
 
 STEP_TOLERANCE: Final = 1e-10
 """Newton step, in units of β, below which the fit has settled. Convergence is quadratic, so the error left
@@ -41,28 +60,51 @@ MAX_STEP: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PoissonDid:
-    """Static Poisson difference-in-differences; see the module's docstring."""
+    """Poisson difference-in-differences; see the module's docstring."""
 
     name: str = "poisson_did"
     release_class: ReleaseClass = "statistics"
+    scales: tuple[Scale, ...] = ("log_rate_ratio",)
+    reads: tuple[str, ...] = ("bootstrap", "design", "event_window", "randomisation")
+    randomises: bool = True
 
     def first_question(self, study: Study) -> Question:
-        """Start at no effect."""
-        return Question(study, self.name, "score", 0, np.zeros(1))
+        """Start at no effect.
+
+        Raises:
+            ConfigError: the event window does not reach from before go-live to after it, or a randomisation test is
+                asked for more than one effect.
+        """
+        analysis = study.analysis
+        if analysis.reassignments and analysis.design != "static":
+            raise ConfigError(
+                f'randomisation is given with design = "{analysis.design}"',
+                where="[analysis]",
+                limit="one effect: the design static, or group_time_att, whose effects may differ",
+                way_out='set randomisation = 0, or design = "static", or use group_time_att',
+            )
+        return Question(study, self.name, "score", 0, np.zeros(grid_of(study).size))
 
     def summarise(self, panel: Panel, question: Question) -> Statistics:
         """Profile score and information, and in the ``meat`` stage the cluster cross-products.
 
-        Fields, K = 1: ``score`` (K,), ``information`` (K, K), ``deviance`` (1,), ``sizes`` (4,): clusters,
-        observations, period effects, units without incidents; ``meat`` (K, K) in that stage.
+        Fields, K coefficients in the study's grid: ``score`` (K,), ``information`` (K, K), ``deviance`` (1,),
+        ``columns`` (3, K): exposure, incidents and units of each coefficient; ``sizes`` (4,): clusters,
+        observations, period effects, units without incidents; ``meat`` (K, K) in that stage, and with
+        ``bootstrap`` also ``null`` (5,): `power_sums` of the unit scores at no effect; with ``randomisation`` also
+        ``randomisation`` (7,): the rank of the score statistic at no effect among those of other assignments.
 
         Raises:
             SeparationError: a city has no incident in treated cells, or none in them before treatment.
         """
         parts: dict[str, NDArray[np.float64]] = {}
         support: list[Support] = []
-        for design in design_of(panel, question.study):
-            fields, one = _of_city(design, question)
+        grid = grid_of(question.study)
+        study = question.study
+        for city, design in zip(panel.split(), design_of(panel, study), strict=True):
+            fields, one = _of_city(design, grid, question)
+            if question.stage == "meat" and study.analysis.reassignments:
+                fields["randomisation"] = score_field(city, design, study)
             parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
             support.append(one)
         return Statistics(
@@ -73,23 +115,40 @@ class PoissonDid:
         """Take the Newton step, ask for the meat when it is small, then give the estimate.
 
         Raises:
-            EstimationError: the information is singular, or there are too few clusters for an error.
+            EstimationError: the information is singular, a coefficient rests on one unit, there are too few
+                clusters for an error, or units are all alike.
+            SeparationError: see `core.event_design.join_columns`.
         """
         total = statistics.total()
-        score, information = total["score"], total["information"]
-        step = _newton_step(score, information)
+        grid = grid_of(question.study)
+        exposure, incidents, units = total["columns"]
+        joined = join_columns(grid, exposure, units, incidents)
+        join = joined.matrix
+        information = join.T @ total["information"] @ join
+        step = join @ solve_information(information, join.T @ total["score"])
         if question.stage == "score":
             settled = bool(np.abs(step).max() < STEP_TOLERANCE)
             beta = question.parameters + np.clip(step, -MAX_STEP, MAX_STEP)
             stage = "meat" if settled else "score"
             return Question(question.study, self.name, stage, question.round + 1, beta)
         clusters, observations, periods, dropped = (float(value) for value in total["sizes"])
-        covariance = _clustered(information, total["meat"], clusters, observations, periods)
-        return Estimate(
+        covariance = cluster_covariance(
+            information,
+            join.T @ total["meat"] @ join,
+            clusters=clusters,
+            observations=observations,
+            periods=periods,
+        )
+        effects = effects_of(grid, exposure)
+        weights = effects.weights @ join
+        of_effects = weights @ covariance @ weights.T
+        check_errors(effects, of_effects)
+        beta = question.parameters
+        found = Estimate(
             estimator=self.name,
-            terms=(TERM,),
-            effect=question.parameters,
-            covariance=covariance,
+            terms=effects.terms,
+            effect=effects.weights @ beta,
+            covariance=of_effects,
             df=math.inf,
             level=question.study.analysis.level,
             contributors=statistics.sites,
@@ -100,16 +159,25 @@ class PoissonDid:
                 "deviance": float(total["deviance"][0]),
                 "rounds": float(question.round + 1),
                 "units_without_incidents": dropped,
+                **bootstrap_details(total),
             },
-            notes=_notes(dropped, len(statistics.sites)),
+            notes=(
+                *_notes(dropped, len(statistics.sites)),
+                *design_notes(grid, joined),
+                *bootstrap_notes(total),
+            ),
+            without_cohorts=without_each_cohort(grid, total["columns"], beta, covariance, joined),
         )
+        return with_randomisation(found, question.study, total)
 
 
-def _of_city(design: Design, question: Question) -> tuple[dict[str, NDArray[np.float64]], Support]:
+def _of_city(
+    design: Design, grid: Grid, question: Question
+) -> tuple[dict[str, NDArray[np.float64]], Support]:
     _refuse_separation(design)
-    beta = question.parameters
+    columns = columns_of(design, grid)
     try:
-        fit = profile(design.outcome, design.exposure, design.treated[None], beta)
+        fit = profile(design.outcome, design.exposure, columns, question.parameters)
     except ArithmeticError:
         raise EstimationError(
             "the unit and period effects do not settle",
@@ -121,23 +189,29 @@ def _of_city(design: Design, question: Question) -> tuple[dict[str, NDArray[np.f
         "score": fit.score,
         "information": fit.information,
         "deviance": np.array([fit.deviance]),
+        "columns": fit.columns,
         "sizes": np.array(
             [fit.clusters, fit.observations, fit.periods, fit.dropped_units], dtype=np.float64
         ),
     }
     if question.stage == "meat":
-        fields["meat"] = fit.unit_scores.T @ fit.unit_scores
-    residual_df = fit.observations - fit.clusters - fit.periods + 1 - len(beta)
-    return fields, support_of(
-        design, clusters=fit.clusters, parameters=len(beta), residual_df=residual_df
+        scores = unit_scores(design.outcome, fit)
+        fields["meat"] = scores.T @ scores
+        if question.study.analysis.bootstrap:
+            null = profile(design.outcome, design.exposure, columns, np.zeros(grid.size))
+            fields["null"] = power_sums(unit_scores(design.outcome, null)[:, 0])
+    parameters = int((fit.columns[0] > 0).sum())
+    residual_df = fit.observations - fit.clusters - fit.periods + 1 - parameters
+    support = support_of(
+        design, clusters=fit.clusters, parameters=parameters, residual_df=residual_df
     )
+    return fields, replace(support, cells=(*support.cells, *cells_by_column(design, columns, grid)))
 
 
 def _refuse_separation(design: Design) -> None:
     """β runs to ±infinity when all incidents of treated units lie on one side of go-live."""
-    units = design.ever_treated
-    after = float((design.outcome * design.treated)[units].sum())
-    before = float(design.outcome[units].sum()) - after
+    after = float(np.vdot(design.outcome, design.treated))
+    before = float(design.outcome[design.ever_treated].sum()) - after
     for phase, total in (("after", after), ("before", before)):
         if total == 0:
             raise SeparationError(
@@ -146,42 +220,6 @@ def _refuse_separation(design: Design) -> None:
                 limit="at least one incident on each side",
                 way_out="use a longer window, a larger radius or more crime types",
             )
-
-
-def _newton_step(
-    score: NDArray[np.float64], information: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    try:
-        step = np.asarray(np.linalg.solve(information, score), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        step = np.full_like(score, np.nan)
-    if not np.isfinite(step).all():
-        raise EstimationError(
-            "the treatment effect is not identified",
-            limit="treated units with a before and an after, and controls in the same periods",
-            way_out="widen the window or the adoption dates",
-        )
-    return step
-
-
-def _clustered(
-    information: NDArray[np.float64],
-    meat: NDArray[np.float64],
-    clusters: float,
-    observations: float,
-    periods: float,
-) -> NDArray[np.float64]:
-    counted = len(information) + periods
-    if clusters < 2 or observations <= counted:
-        raise EstimationError(
-            "too few clusters for a standard error",
-            limit=f"at least 2 clusters and more than {counted:g} observations",
-            way_out="use more units or longer windows",
-        )
-    bread = np.linalg.inv(information)
-    factor = clusters / (clusters - 1) * (observations - 1) / (observations - counted)
-    covariance: NDArray[np.float64] = factor * bread @ meat @ bread
-    return covariance
 
 
 def _notes(dropped: float, cities: int) -> tuple[str, ...]:

@@ -20,13 +20,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.core.before_after import before_after
 from evalkit.core.design import Design, cell_of, design_of
-from evalkit.core.estimate import Estimate, SiteEffect
+from evalkit.core.estimate import Estimate, Scale, SiteEffect
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support
 from evalkit.core.study import Study
-from evalkit.errors import NoControlError, NothingToTestError, SeparationError
+from evalkit.errors import SeparationError
+from evalkit.estimators._randomisation import rate_ratio_field, with_randomisation_of_cities
 from evalkit.numerics.meta_analysis import pool
 
 __all__ = ["TERM", "RateRatio", "estimator"]
@@ -43,6 +45,9 @@ class RateRatio:
 
     name: str = "rate_ratio"
     release_class: ReleaseClass = "table"
+    scales: tuple[Scale, ...] = ("log_rate_ratio",)
+    reads: tuple[str, ...] = ("dispersion", "randomisation", "zero_cells")
+    randomises: bool = True
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters."""
@@ -52,15 +57,20 @@ class RateRatio:
         """Four totals, their exposures and the over-dispersion of each city.
 
         Fields: ``totals`` (4,) T0, T1, C0, C1; ``exposure`` (4,) in unit-periods; ``dispersion`` (2,):
-        Pearson χ² and its degrees of freedom; ``sizes`` (2,): units and unit-periods used.
+        Pearson χ² and its degrees of freedom; ``sizes`` (2,): units and unit-periods used; with ``randomisation``
+        also ``randomisation`` (7,): the rank of the log rate ratio among those of other assignments.
 
         Raises:
-            NothingToTestError: the roll-out fills the window, so that no period is before or after it.
+            NothingToTestError, NoControlError: as `core.before_after.before_after`.
         """
         parts: dict[tuple[str, ...], dict[str, NDArray[np.float64]]] = {}
         support: list[Support] = []
-        for design in design_of(panel, question.study):
-            parts[(design.site,)], one = _of_city(design)
+        study = question.study
+        for city, design in zip(panel.split(), design_of(panel, study), strict=True):
+            fields, one = _of_city(design)
+            if study.analysis.reassignments:
+                fields["randomisation"] = rate_ratio_field(city, design, study)
+            parts[(design.site,)] = fields
             support.append(one)
         return Statistics(self.name, question.stage, "collected", parts, tuple(support))
 
@@ -80,7 +90,7 @@ class RateRatio:
         pooled = pool(effects, variances, method="fixed", interval="wald", level=analysis.level)
         weights = pooled.weights
         sizes = np.sum([fields["sizes"] for fields in statistics.parts.values()], axis=0)
-        return Estimate(
+        found = Estimate(
             estimator=self.name,
             terms=(TERM,),
             effect=np.array([pooled.effect]),
@@ -102,6 +112,7 @@ class RateRatio:
             },
             notes=tuple(one.note for one in cities if one.note),
         )
+        return with_randomisation_of_cities(found, question.study, statistics.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,30 +125,12 @@ class _CityEffect:
 
 
 def _of_city(design: Design) -> tuple[dict[str, NDArray[np.float64]], Support]:
-    target = design.ever_treated
-    observed = design.exposure > 0
-    # Periods that the city's data do not cover are observed for no unit.
-    control = ~target & observed[:, observed.any(axis=0)].all(axis=1)
-    _refuse_without(target, control, design.site)
-    live = design.treated[target] > 0
-    before = (observed[target] & ~live).all(axis=0)
-    after = (observed[target] & live).all(axis=0)
-    if not before.any() or not after.any():
-        raise NothingToTestError(
-            "cameras keep going live through the whole window, so no period is before or after the roll-out",
-            where=f"site {design.site}",
-            limit="at least one whole period on each side",
-            way_out="set [treatment] adoption_start and adoption_end, widen the window, or use poisson_did",
-        )
+    chosen = before_after(design)
+    target, control, before, after = chosen.target, chosen.control, chosen.before, chosen.after
     quarters = [(target, before), (target, after), (control, before), (control, after)]
     blocks = [design.outcome[np.ix_(units, when)] for units, when in quarters]
     exposure = [design.exposure[np.ix_(units, when)].sum() for units, when in quarters]
-    totals = (
-        blocks[0].sum(axis=0),
-        blocks[1].sum(axis=0),
-        blocks[2].sum(axis=0),
-        blocks[3].sum(axis=0),
-    )
+    totals = [block.sum(axis=0) for block in blocks]
     chi2_before, df_before = _share_chi2(totals[0], totals[2])
     chi2_after, df_after = _share_chi2(totals[1], totals[3])
     df = df_before + df_after
@@ -155,17 +148,6 @@ def _of_city(design: Design) -> tuple[dict[str, NDArray[np.float64]], Support]:
         cell_of("never", "after", blocks[3], treated=False),
     )
     return fields, Support(design.site, cells, units, 1, int(df))
-
-
-def _refuse_without(target: NDArray[np.bool_], control: NDArray[np.bool_], site: str) -> None:
-    if not target.any():
-        raise NothingToTestError("no unit goes live inside the window", where=f"site {site}")
-    if not control.any():
-        raise NoControlError(
-            "no control unit is observed through the whole window",
-            where=f"site {site}",
-            way_out='use [units] controls = "lattice", or a window that ends before later cameras go live',
-        )
 
 
 def _share_chi2(target: NDArray[np.float64], control: NDArray[np.float64]) -> tuple[float, float]:

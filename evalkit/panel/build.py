@@ -125,7 +125,13 @@ def build_from_rows(
 
     zoning = _zoning(rows.places, placed, study, areas, where)
     found = cohorts(
-        zoning.first, zoning.undated, zoning.gone, zoning.ring > 0, study.window, study.treatment
+        zoning.first,
+        zoning.undated,
+        zoning.gone,
+        zoning.ring,
+        study.window,
+        study.treatment,
+        study_hash,
     )
     coverage = covered(study.window, rows.seen, *complete)
     check_design(found, study, where)

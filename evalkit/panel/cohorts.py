@@ -20,10 +20,18 @@ already cut. So is that in which the last camera of a unit is removed, and all a
 neither with a camera nor like before it.
 
 The go-live interval runs from the go-live period over the study's washout. Estimators leave it out.
+
+Studies of the design itself (`evalkit.core.falsification`) change roles last: with ``treated_ring`` the ring's units
+that would be treated are, and the units with cameras are set apart; with ``placebo_periods`` so are treated units that
+have no period before their pretended go-live. Controls stay the same. With ``placebo_cameras`` as many controls as
+there are treated units take their place and their go-live periods, one for one; only controls without a camera in the
+window and observed through all of it can. Which they are follows from the hash of the study and the position of a
+unit, so that whoever builds the panel again gets the same, and nobody can look for a draw that suits.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +39,7 @@ from numpy.typing import NDArray
 
 from evalkit.core.panel import NEVER, Role
 from evalkit.core.study import Treatment, Window
+from evalkit.errors import NoControlError
 from evalkit.panel.periods import as_days, period_index, period_starts
 
 __all__ = ["Cohorts", "cohorts", "role_names"]
@@ -58,9 +67,10 @@ def cohorts(
     first: NDArray[np.datetime64],
     undated: NDArray[np.bool_],
     gone: NDArray[np.datetime64],
-    ring: NDArray[np.bool_],
+    ring: NDArray[np.int64],
     window: Window,
     treatment: Treatment,
+    study_hash: str = "",
 ) -> Cohorts:
     """Roles and go-live periods.
 
@@ -68,9 +78,13 @@ def cohorts(
         first: (U,) date of the first camera, NaT without one or of unknown date.
         undated: (U,) whether a camera of the unit has no date.
         gone: (U,) first day without any of its cameras, NaT if one is still there.
-        ring: (U,) whether the unit is a ring.
+        ring: (U,) which ring the unit is, 0 for none.
         window: of the study.
         treatment: of the study; its adoption dates and washout.
+        study_hash: of the study; it chooses the places of ``placebo_cameras``.
+
+    Raises:
+        NoControlError: no more controls without a camera than there are treated units.
     """
     periods = len(period_starts(window))
     period = period_index(first, window)
@@ -91,11 +105,56 @@ def cohorts(
     role[period == 0] = Role.ALWAYS
     role[later] = Role.CONTROL
     role[undated] = Role.UNDATED
-    role[ring] = Role.RING
+    role = _under_study(role, period, ring, treatment)
     first_live = np.where(later, NEVER, period)
+    if treatment.pretends_cameras:
+        role, first_live = _pretended(role, first_live, used_until == periods, study_hash)
     washed = np.minimum(first_live + treatment.washout_periods, periods - 1)
     last_live = np.where(first_live == NEVER, NEVER, washed)
     return Cohorts(role, first_live, last_live, used_until, periods)
+
+
+def _under_study(
+    role: NDArray[np.int64],
+    period: NDArray[np.int64],
+    ring: NDArray[np.int64],
+    treatment: Treatment,
+) -> NDArray[np.int64]:
+    treated = role == Role.TREATED
+    target = treated & (ring == treatment.ring_under_study)
+    role = np.where(treated & ~target, int(Role.SET_APART), role)
+    role[(ring > 0) & ~target] = Role.RING
+    role[target & (period <= treatment.pretended_earlier)] = Role.SET_APART
+    return role
+
+
+def _pretended(
+    role: NDArray[np.int64],
+    first_live: NDArray[np.int64],
+    throughout: NDArray[np.bool_],
+    study_hash: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Roles and go-live periods after controls have taken the place of the treated units, which are set apart."""
+    treated = np.flatnonzero(role == Role.TREATED)
+    never = np.flatnonzero((role == Role.CONTROL) & (first_live == NEVER) & throughout)
+    if len(never) <= len(treated):
+        raise NoControlError(
+            f"{len(never)} units are without a camera in the whole window, too few to stand in for "
+            f"{len(treated)} treated units and be compared with",
+            where="[treatment] placebo_cameras",
+            limit=f"at least {len(treated) + 1}",
+            way_out="do not ask this city for placebo cameras, or use smaller or more controls",
+        )
+    drawn = sorted(never.tolist(), key=lambda unit: _draw(study_hash, unit))[: len(treated)]
+    role, first_live = role.copy(), first_live.copy()
+    first_live[drawn] = first_live[treated]
+    role[drawn], role[treated] = Role.TREATED, Role.SET_APART
+    return role, first_live
+
+
+def _draw(study_hash: str, unit: int) -> bytes:
+    """A number that follows from study and position, and from nothing else; no generator whose stream may change."""
+    return hashlib.sha256(f"{study_hash}:{unit}".encode()).digest()
 
 
 def role_names(role: NDArray[np.int64]) -> list[str]:

@@ -92,7 +92,10 @@ class Mess:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One simulation: vary it with `dataclasses.replace`."""
+    """One simulation: vary it with `dataclasses.replace`.
+
+    ``placebo_periods`` are the placebo dates that its study asks for beside the question itself.
+    """
 
     name: str
     title: str
@@ -102,6 +105,7 @@ class Preset:
     mess: Mess = Mess()
     start: dt.date = dt.date(2018, 1, 1)
     end: dt.date = dt.date(2021, 12, 31)
+    placebo_periods: tuple[int, ...] = ()
 
     @property
     def months(self) -> int:
@@ -167,6 +171,7 @@ _DEMO = Preset(
     name="demo",
     title="Cameras and crime in six simulated cities",
     cities=CITIES[:DEMO],
+    placebo_periods=(6,),
 )
 
 PRESETS: Final[dict[str, Preset]] = {
@@ -184,6 +189,7 @@ PRESETS: Final[dict[str, Preset]] = {
             name="safe-city",
             title="Cameras and crime in thirty-five simulated cities",
             cities=CITIES,
+            placebo_periods=(),
         ),
     )
 }

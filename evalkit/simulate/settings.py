@@ -80,6 +80,8 @@ def bounds(city: CityDraw) -> tuple[float, float, float, float]:
 
 def study_text(preset: Preset) -> str:
     """The study file: catchments against a lattice, then a random-effects mean of the cities."""
+    earlier = ", ".join(map(str, preset.placebo_periods))
+    checks = f"\n[checks]\nplacebo_periods = [{earlier}]\n" if earlier else ""
     return f"""\
 name = {_quote(preset.name)}
 title = {_quote(preset.title)}
@@ -107,8 +109,8 @@ crime_types = {_list(tuple(CRIMES))}
 estimator = "random_effects"
 first_stage = "poisson_did"
 method = "REML"
-interval = "knapp_hartung_truncated"
-"""
+interval = "knapp_hartung"
+{checks}"""
 
 
 def readme_text(preset: Preset, seed: int) -> str:

@@ -1,0 +1,183 @@
+"""Linear panel difference-in-differences with effects shared by all cities: incidents, not percent.
+
+y_it / w_it = α_i + γ_{s,t} + x_it'β + e_it by least squares with weights w, the exposure: unit effects, city ×
+period effects, and indicators x: one for treated cells (``design = "static"``, two-way fixed effects), one for
+each event time, or one for each cohort and event time (`core.event_design`): with leads in the event window that
+is Sun & Abraham (2021), with the window (−1, L) the imputation estimator (Borusyak, Jaravel & Spiess 2024) if
+every unit is observed throughout. Fixed effects are nested in a city and residualised out there
+(`numerics.least_squares`): one round brings the cross-products of x̃ with itself and the outcome, from which β
+follows, the next the cluster cross-products at β. Standard errors are clustered by unit with the small-sample
+factor of R's fixest, as in `poisson_did`.
+
+Assumptions: without cameras the expected counts of treated units and controls of a city would have moved by the
+same *number* of incidents (parallel trends on the count scale), which busy and quiet places seldom do, and
+nobody reacted before go-live.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.core.design import Design, design_of, support_of
+from evalkit.core.estimate import Estimate, Scale
+from evalkit.core.estimator import Question, ReleaseClass
+from evalkit.core.event_design import (
+    Grid,
+    bootstrap_details,
+    bootstrap_notes,
+    cells_by_column,
+    check_errors,
+    columns_of,
+    design_notes,
+    effects_of,
+    grid_of,
+    join_columns,
+    two_way_of,
+    without_each_cohort,
+)
+from evalkit.core.panel import Panel
+from evalkit.core.statistics import Statistics, Support
+from evalkit.core.study import Study
+from evalkit.numerics.least_squares import gram, score_residuals
+from evalkit.numerics.sandwich import cluster_covariance, solve_information
+from evalkit.numerics.score_bootstrap import power_sums
+
+__all__ = ["LinearDid", "estimator"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinearDid:
+    """Linear difference-in-differences; see the module's docstring.
+
+    Attributes:
+        linear_in_parameters: coefficients have the unit of the outcome and change no weight, so a city's gate
+            does not limit how far they move.
+    """
+
+    name: str = "linear_did"
+    release_class: ReleaseClass = "statistics"
+    scales: tuple[Scale, ...] = ("count",)
+    reads: tuple[str, ...] = ("bootstrap", "design", "event_window")
+    linear_in_parameters: bool = True
+
+    def first_question(self, study: Study) -> Question:
+        """Ask for the cross-products; the parameters are zero and not used yet.
+
+        Raises:
+            ConfigError: the event window does not reach from before go-live to after it.
+        """
+        return Question(study, self.name, "gram", 0, np.zeros(grid_of(study).size))
+
+    def summarise(self, panel: Panel, question: Question) -> Statistics:
+        """Cross-products, and in the ``meat`` stage those of the clusters at the coefficients asked.
+
+        Fields, K coefficients in the study's grid: ``information`` (K, K) Σ w x̃x̃', ``right`` (K,) Σ x̃y,
+        ``columns`` (3, K): exposure, incidents and units of each coefficient; ``sizes`` (3,): clusters,
+        observations, period effects; ``meat`` (K, K) in that stage, and with ``bootstrap`` also ``null`` (5,):
+        `power_sums` of the unit scores at no effect.
+        """
+        parts: dict[str, NDArray[np.float64]] = {}
+        support: list[Support] = []
+        grid = grid_of(question.study)
+        for design in design_of(panel, question.study):
+            fields, one = _of_city(design, grid, question)
+            parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
+            support.append(one)
+        return Statistics(
+            self.name, question.stage, "additive", {panel.sites: parts}, tuple(support)
+        )
+
+    def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
+        """Solve for β and ask for the meat there; then give the estimate.
+
+        Raises:
+            EstimationError: the information is singular, a coefficient rests on one unit, there are too few
+                clusters for an error, or units are all alike.
+        """
+        total = statistics.total()
+        grid = grid_of(question.study)
+        exposure, _, units = total["columns"]
+        joined = join_columns(grid, exposure, units)
+        join = joined.matrix
+        information = join.T @ total["information"] @ join
+        if question.stage == "gram":
+            beta = join @ solve_information(information, join.T @ total["right"])
+            return Question(question.study, self.name, "meat", question.round + 1, beta)
+        clusters, observations, periods = (float(value) for value in total["sizes"])
+        covariance = cluster_covariance(
+            information,
+            join.T @ total["meat"] @ join,
+            clusters=clusters,
+            observations=observations,
+            periods=periods,
+        )
+        effects = effects_of(grid, exposure)
+        weights = effects.weights @ join
+        of_effects = weights @ covariance @ weights.T
+        check_errors(effects, of_effects)
+        beta = question.parameters
+        return Estimate(
+            estimator=self.name,
+            terms=effects.terms,
+            effect=effects.weights @ beta,
+            covariance=of_effects,
+            df=math.inf,
+            level=question.study.analysis.level,
+            contributors=statistics.sites,
+            units=clusters,
+            observations=observations,
+            clusters=clusters,
+            details={"rounds": float(question.round + 1), **bootstrap_details(total)},
+            notes=(
+                *_notes(len(statistics.sites)),
+                *design_notes(grid, joined),
+                *bootstrap_notes(total),
+            ),
+            scale="count",
+            without_cohorts=without_each_cohort(grid, total["columns"], beta, covariance, joined),
+            two_way=two_way_of(grid, total["information"], total["right"], beta),
+        )
+
+
+def _of_city(
+    design: Design, grid: Grid, question: Question
+) -> tuple[dict[str, NDArray[np.float64]], Support]:
+    columns = columns_of(design, grid)
+    fit = gram(design.outcome, design.exposure, columns, grid.size)
+    fields: dict[str, NDArray[np.float64]] = {
+        "information": fit.information,
+        "right": fit.right,
+        "columns": fit.columns,
+        "sizes": np.array([fit.clusters, fit.observations, fit.periods], dtype=np.float64),
+    }
+    if question.stage == "meat":
+        scores = score_residuals(design.outcome, question.parameters, fit)
+        fields["meat"] = scores.T @ scores
+        if question.study.analysis.bootstrap:
+            null = score_residuals(design.outcome, np.zeros(grid.size), fit)
+            fields["null"] = power_sums(null[:, 0])
+    parameters = int((fit.columns[0] > 0).sum())
+    residual_df = fit.observations - fit.clusters - fit.periods + 1 - parameters
+    support = support_of(
+        design, clusters=fit.clusters, parameters=parameters, residual_df=residual_df
+    )
+    return fields, replace(support, cells=(*support.cells, *cells_by_column(design, columns, grid)))
+
+
+def _notes(cities: int) -> tuple[str, ...]:
+    notes = [
+        "incidents per unit of exposure and period: parallel trends are assumed in numbers, not in percent"
+    ]
+    if cities > 1:
+        notes.append(
+            "one effect is assumed for all cities: differences between cities are not in the interval, and a "
+            "large city's numbers are assumed to fall by as much as a small one's"
+        )
+    return tuple(notes)
+
+
+estimator = LinearDid()
