@@ -1,4 +1,4 @@
-"""Every run in MLflow: one parent run for the study, one child run for each city.
+"""Every run in MLflow: one parent run for the study, one child run for each city and each study its checks ask for.
 
 SQLite holds the runs and a folder beside it the artifacts; both are the researcher's. What is tracked is made
 of releases and results only, so nothing of a city gets here that its gate has not let through. Everything goes
@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -77,7 +77,7 @@ class Tracker:
             self._log(self.run_id, metrics, step=question.round)
 
     def finish(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Log the result, one child run per city, and the run folder's files as artifacts."""
+        """Log the result, one child run per city and per derived study, and the run folder's files as artifacts."""
         with _recording(self.database):
             self._finish(result, folder)
 
@@ -94,8 +94,55 @@ class Tracker:
         by_site = {row["site"]: row for row in estimate["sites"]}
         for site in estimate["contributors"]:
             self._city(site, by_site.get(site, {}))
+        self._checks(result["checks"])
+        for row in result["derived"]:
+            self._derived(row)
         self.client.log_artifacts(self.run_id, str(folder))
         self.client.set_terminated(self.run_id, "FINISHED")
+
+    def _checks(self, checks: Sequence[Mapping[str, Any]]) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(f"check_{check['name']}", check["outcome"]) for check in checks]
+        self.client.log_batch(self.run_id, tags=tags)
+
+    def _derived(self, row: Mapping[str, Any]) -> None:
+        """A child run of one study that the checks ask for."""
+        estimate = row["estimate"]
+        tags = {
+            "mlflow.parentRunId": self.run_id,
+            "derived": row["hash"],
+            "kind": row["kind"],
+            **({"code": row["code"]} if row["code"] else {}),
+        }
+        child = self.client.create_run(self.experiment_id, run_name=row["label"], tags=tags)
+        if estimate is not None:
+            self._log(child.info.run_id, estimate["terms"][0])
+        self.client.set_terminated(child.info.run_id, "FINISHED" if estimate else "FAILED")
+
+    def finish_curve(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Log a specification curve: its summary, one child run per specification, the folder as artifacts."""
+        with _recording(self.database):
+            self._log(self.run_id, {**result["summary"], "rounds": result["rounds"]})
+            if result["claim"]:
+                self.client.set_tag(self.run_id, "claim", result["claim"]["name"])
+            for row in result["specifications"]:
+                self._specification(row)
+            self.client.log_artifacts(self.run_id, str(folder))
+            self.client.set_terminated(self.run_id, "FINISHED")
+
+    def _specification(self, row: Mapping[str, Any]) -> None:
+        tags = {
+            "mlflow.parentRunId": self.run_id,
+            "specification": row["hash"],
+            **{f"choice_{name}": value for name, value in row["choices"].items()},
+            **{key: row[key] for key in ("outcome", "code") if row[key]},
+        }
+        name = f"specification {row['number']:03d}"
+        child = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+        self._log(child.info.run_id, {key: row[key] for key in row if key != "number"})
+        estimated = row["status"] == "estimated"
+        self.client.set_terminated(child.info.run_id, "FINISHED" if estimated else "FAILED")
 
     def fail(self, code: str) -> None:
         """Mark the parent run as failed, with the error's code and nothing else."""

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from evalkit.config import Site, load_site
 from evalkit.core.discover import estimator
 from evalkit.core.estimator import Question, estimate
+from evalkit.core.falsification import derived_of
 from evalkit.core.frames import COUNT, REJECT_REASONS, Account
+from evalkit.core.moderators import check_facts
+from evalkit.core.settings import settings_read
+from evalkit.core.specifications import specifications_of
 from evalkit.core.statistics import Statistics
-from evalkit.core.study import Study, check_study, study_hash
+from evalkit.core.study import Study, check_study, matching_of, study_hash
 from evalkit.disclosure import gate
+from evalkit.disclosure.approval import covered_by
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
@@ -64,6 +71,8 @@ __all__ = [
     "open_bench",
     "preview",
     "store_panel",
+    "store_specifications",
+    "store_study",
     "stream_city",
     "zone_shares",
 ]
@@ -275,9 +284,11 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
 
     Raises:
         TaxonomyError: the city's categories are mapped to another taxonomy than the study's.
+        ModeratorError: the study names a moderator that the city lacks.
         ReadError, PanelError: see `read_city` and `panel.build`.
     """
     _check_taxonomy(bench.site, study)
+    _check_moderators(bench.site, study)
     if rows is None and _is_large(bench):
         streamed = stream_city(bench, study)
         if streamed is not None:
@@ -297,6 +308,118 @@ def store_panel(bench: Bench, study: Study, rows: CityRows | None = None) -> Bui
     )
     bench.store.write(bench.site, study, built)
     return built
+
+
+def store_study(bench: Bench, study: Study) -> tuple[Built, dict[str, str]]:
+    """Build and store the study's panel, and those of the studies that its checks ask for.
+
+    Raw files are read once; studies that differ in their analysis alone share a panel.
+
+    Returns:
+        The study's panel, and the hash of each derived study without one → code of the error; `REFUSAL` where there
+        are more of them than the city's policy lets one approval cover.
+
+    Raises:
+        TaxonomyError, ModeratorError, ReadError, PanelError: of the study itself; see `store_panel`.
+    """
+    derived = [one.study for one in derived_of(study)]
+    if not derived:
+        return store_panel(bench, study), {}
+    _check_taxonomy(bench.site, study)
+    _check_moderators(bench.site, study)
+    rows = None if _is_large(bench) else read_city(bench)
+    built = store_panel(bench, study, rows)
+    policy = bench.site.policy
+    if policy is not None and len(covered_by(study)) > policy.max_specifications:
+        return built, {study_hash(one): RefusalError.code for one in derived}
+    return built, _store_alike(bench, derived, rows, {_panel_key(study): built})
+
+
+def store_specifications(bench: Bench, study: Study) -> dict[str, str]:
+    """Build and store the panels of all specifications of a study, and the study itself without one.
+
+    Specifications that differ in their analysis alone share a panel, which is built once; raw files are read
+    once. One that cannot be built in this city (no control, nothing to test) keeps none, and the city will not
+    answer it; the others are not held up.
+
+    Returns:
+        Hash of each specification without a panel → code of the error.
+
+    Raises:
+        RefusalError: the study lists more specifications than the city's policy allows.
+        TaxonomyError, ReadError: see `store_panel`.
+    """
+    found = specifications_of(study)
+    policy = bench.site.policy
+    together = len(covered_by(study))
+    if policy is not None and together > policy.max_specifications:
+        raise RefusalError(
+            f"the study lists {together} specifications"
+            + (" and studies for its checks" if together > len(found) else ""),
+            where=f"site {bench.site.name}, rule max_specifications",
+            limit=f"{policy.max_specifications}",
+            way_out="shorten the lists, or raise [policy] max_specifications",
+            rules=("max_specifications",),
+        )
+    _check_taxonomy(bench.site, study)
+    bench.store.write_study(bench.site, study)
+    rows = None if _is_large(bench) else read_city(bench)
+    return _store_alike(bench, [one.study for one in found], rows, {})
+
+
+def _store_alike(
+    bench: Bench, studies: Sequence[Study], rows: CityRows | None, built: Mapping[bytes, Built]
+) -> dict[str, str]:
+    """Build each different panel once and store it for every study it serves.
+
+    Args:
+        bench: the city.
+        studies: whose panels are wanted.
+        rows: its sources; None where they are counted as they are read.
+        built: panels that are there already, by `_panel_key`.
+
+    Returns:
+        Hash of each study without a panel → code of the error.
+
+    Raises:
+        ReadError: see `store_panel`. A crime type that the city does not hold is one without a panel.
+    """
+    alike: dict[bytes, list[Study]] = {}
+    for one in studies:
+        alike.setdefault(_panel_key(one), []).append(one)
+    failed: dict[str, str] = {}
+    for key, members in alike.items():
+        known, others = built.get(key), members
+        try:
+            if known is None:
+                known, others = store_panel(bench, members[0], rows), members[1:]
+        except (PanelError, TaxonomyError) as error:
+            failed.update({study_hash(one): error.code for one in members})
+            for one in members:
+                _forget(bench, one)
+            continue
+        for one in others:
+            stamped = replace(known.panel, study=study_hash(one))
+            bench.store.write(bench.site, one, replace(known, panel=stamped))
+    return failed
+
+
+def _forget(bench: Bench, study: Study) -> None:
+    """Remove a panel of older files that could not be built again."""
+    shutil.rmtree(bench.store.study_folder(study_hash(study)) / "panel", ignore_errors=True)
+
+
+def _panel_key(study: Study) -> bytes:
+    """What a panel depends on: equal for studies that differ in their analysis alone."""
+    parts = (
+        study.window,
+        study.units,
+        study.treatment,
+        study.outcome,
+        matching_of(study),
+        study_hash(study) if study.treatment.pretends_cameras else "",  # it draws the places
+    )
+    return msgspec.json.encode(parts, order="deterministic")
 
 
 def _read_outlines(bench: Bench) -> Read | None:
@@ -402,6 +525,12 @@ def preview(bench: Bench, study: Study) -> Preview:
         fields=fields,
     )
     return Preview(statistics, gate.draft(statistics, policy).verdicts, data, prepared.notes)
+
+
+def _check_moderators(site: Site, study: Study) -> None:
+    """A city needs the facts that the study names, unless its estimator uses none of them."""
+    if "moderators" in settings_read(study):
+        check_facts(site.city.moderators, study.analysis, site=site.name)
 
 
 def _check_taxonomy(site: Site, study: Study) -> None:

@@ -54,20 +54,21 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
     """
     notes: list[str] = []
     mode = study.federation.small_cohorts
+    small = _small_units(panel, study, policy)
     if mode != "refuse":
         for label, bin_of in LADDER:
-            small = _small_units(panel, study, policy)
             if not small.any():
                 break
             panel = _merge(panel, small, bin_of)
+            small = _small_units(panel, study, policy)
             notes.append(f"cohorts too small for the policy were merged by {label}")
-        while (small := _small_units(panel, study, policy)).any():
+        while small.any():
             joined = _join_nearest(panel, small)
             if joined is None:
                 break
             panel = joined
+            small = _small_units(panel, study, policy)
             notes.append("a cohort too small for the policy joined the one nearest in time")
-    small = _small_units(panel, study, policy)
     if small.any():
         if mode != "set_apart":
             raise RefusalError(
@@ -101,20 +102,17 @@ def _small_units(panel: Panel, study: Study, policy: Policy) -> NDArray[np.bool_
     (design,) = design_of(panel, study)
     members = np.flatnonzero((panel.role == Role.TREATED) | (panel.role == Role.CONTROL))
     small = np.zeros(panel.n_units, dtype=bool)
-    cohorts = np.unique(
-        np.stack([design.first_live, design.last_live])[:, design.ever_treated], axis=1
-    ).T
-    for first, last in cohorts:
-        cohort = (design.first_live == first) & (design.last_live == last)
-        outcome, treated = design.outcome[cohort], design.treated[cohort] > 0
-        after = float(outcome[treated].sum())
-        before = float(outcome.sum()) - after
-        enough = (
-            cohort.sum() >= policy.min_treated_per_pattern
-            and min(before, after) >= policy.min_incidents
-        )
-        if not enough:
-            small[members[cohort]] = True
+    ever = design.ever_treated
+    interval = design.first_live[ever] * panel.n_periods + design.last_live[ever]
+    _, cohort = np.unique(interval, return_inverse=True)
+    outcome, treated = design.outcome[ever], design.timing.treated[design.cohort[ever]] > 0
+    units = np.bincount(cohort)
+    after = np.bincount(cohort, weights=np.where(treated, outcome, 0.0).sum(axis=1))
+    before = np.bincount(cohort, weights=np.where(treated, 0.0, outcome).sum(axis=1))
+    enough = (units >= policy.min_treated_per_pattern) & (
+        np.minimum(before, after) >= policy.min_incidents
+    )
+    small[members[ever]] = ~enough[cohort]
     return small
 
 
@@ -159,6 +157,8 @@ def _lonely_controls(panel: Panel, policy: Policy) -> NDArray[np.bool_]:
     length = (panel.exposure > 0).sum(axis=1)
     lonely = np.zeros(panel.n_units, dtype=bool)
     longest = length.max(initial=0)
+    if (length == longest).all():
+        return lonely
     for value in np.unique(length[control]):
         same = control & (length == value)
         if same.sum() < policy.min_units and value < longest:

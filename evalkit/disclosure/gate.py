@@ -6,9 +6,10 @@ exists only after its entry is on disk. Whatever goes wrong, nothing leaves.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,11 +19,14 @@ from evalkit.core.statistics import Statistics
 from evalkit.core.study import study_hash
 from evalkit.disclosure.ledger import Ledger
 from evalkit.disclosure.questions import question_hash, review_question
-from evalkit.disclosure.release import _SEAL, Release, release_bytes, release_hash
+from evalkit.disclosure.release import _SEAL, Release, release_bytes
 from evalkit.disclosure.rules import Verdict, judge
 from evalkit.errors import RefusalError
 
 __all__ = ["Draft", "admit", "draft", "review"]
+
+KEPT_OF_REFUSED: Final = 200
+"""Parameters of a refused question in the ledger: it may have had any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,11 @@ def review(
     drafted = draft(statistics, policy)
     failed = [verdict for verdict in drafted.verdicts if not verdict.passed]
     verdicts = [_plain(verdict) for verdict in drafted.verdicts]
-    about = {**_about(question, fingerprint), "site": site, "verdicts": verdicts}
+    about = {
+        **_about(question, fingerprint, policy.max_parameters),
+        "site": site,
+        "verdicts": verdicts,
+    }
     if failed or statistics.sites != (site,):
         rules = tuple(verdict.rule for verdict in failed) or ("site",)
         ledger.append({**about, "outcome": "refused", "rules": list(rules)})
@@ -114,7 +122,7 @@ def review(
     (fields,) = statistics.parts.values()
     release = Release(
         site=site,
-        study=study_hash(question.study),
+        study=about["study"],
         estimator=statistics.estimator,
         stage=statistics.stage,
         round=question.round,
@@ -122,28 +130,30 @@ def review(
         fields=fields,
         seal=_SEAL,
     )
+    data = release_bytes(release)
     ledger.append(
         {
             **about,
             "outcome": "released",
-            "bytes": len(release_bytes(release)),
-            "release": release_hash(release),
+            "bytes": len(data),
+            "release": hashlib.sha256(data).hexdigest(),
         }
     )
     return release
 
 
-def _about(question: Question, fingerprint: str) -> dict[str, Any]:
+def _about(question: Question, fingerprint: str, kept: int = KEPT_OF_REFUSED) -> dict[str, Any]:
+    study = study_hash(question.study)
     return {
-        "study": study_hash(question.study),
+        "study": study,
         "estimator": question.estimator,
         "stage": question.stage,
         "round": question.round,
         "parameters": [
             float(value) if math.isfinite(value) else None
-            for value in question.parameters.ravel()[:200]
+            for value in question.parameters.ravel()[:kept]
         ],
-        "question": question_hash(question, fingerprint),
+        "question": question_hash(question, fingerprint, study),
         "data": fingerprint,
     }
 

@@ -27,15 +27,21 @@ ANY_STUDY: Final = "any"
 """In a policy: approve whatever is asked. For simulated or public data only."""
 
 
-def question_hash(question: Question, fingerprint: str) -> str:
-    """SHA-256 that is equal exactly when the same question is asked of the same data."""
+def question_hash(question: Question, fingerprint: str, study: str = "") -> str:
+    """SHA-256 that is equal exactly when the same question is asked of the same data.
+
+    Args:
+        question: what is asked.
+        fingerprint: of the data.
+        study: the hash of the question's study where it is known already.
+    """
     content = [
-        study_hash(question.study),
+        study or study_hash(question.study),
         fingerprint,
         question.estimator,
         question.stage,
         list(question.parameters.shape),
-        [float(value).hex() for value in question.parameters.ravel()],
+        [float(value).hex() for value in question.parameters.ravel().tolist()],
     ]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
@@ -79,7 +85,7 @@ def review_question(
             "use random_effects, which needs the class estimate only",
         )
     _review_parameters(question, policy)
-    _review_history(question, policy, entries, fingerprint)
+    _review_history(question, policy, entries, fingerprint, study)
 
 
 def _review_parameters(question: Question, policy: Policy) -> None:
@@ -99,18 +105,26 @@ def _review_parameters(question: Question, policy: Policy) -> None:
 
 
 def _review_history(
-    question: Question, policy: Policy, entries: Sequence[Mapping[str, Any]], fingerprint: str
+    question: Question,
+    policy: Policy,
+    entries: Sequence[Mapping[str, Any]],
+    fingerprint: str,
+    study: str,
 ) -> None:
-    """Repeating an answered question tells nothing new; new ones must stay close and few."""
+    """Repeating an answered question tells nothing new; new ones must stay close and few.
+
+    Close, because extreme coefficients of a multiplicative model give one unit nearly all the information. In a
+    linear one coefficients change no weight and have the unit of the outcome, so that no distance is large.
+    """
     same_study = [
         entry
         for entry in entries
         if entry.get("outcome") == "released"
-        and entry.get("study") == study_hash(question.study)
+        and entry.get("study") == study
         and entry.get("estimator") == question.estimator
     ]
     asked = {entry.get("question") for entry in same_study}
-    if question_hash(question, fingerprint) in asked:
+    if asked and question_hash(question, fingerprint, study) in asked:
         return
     if len(asked) >= policy.max_rounds:
         raise _refusal(
@@ -118,7 +132,9 @@ def _review_history(
             "this study has asked as many different questions as the city answers",
             "the city can raise [policy] max_rounds",
         )
-    if not len(question.parameters):
+    if not len(question.parameters) or getattr(
+        estimators()[question.estimator], "linear_in_parameters", False
+    ):
         return
     bases = (
         [np.zeros_like(question.parameters)]

@@ -6,7 +6,6 @@ who has the data anyway; the seal stops an honest mistake, such as encoding stat
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from evalkit.core.statistics import Statistics
 from evalkit.errors import BadMessageError
 
-__all__ = ["Release", "canonical_bytes", "parse_release", "release_bytes", "release_hash"]
+__all__ = ["Release", "canonical_bytes", "parse_release", "release_bytes"]
 
 _SEAL: Final = object()
 
@@ -134,8 +133,3 @@ def _not_a_release() -> BadMessageError:
         limit="a JSON header, a newline, little-endian doubles",
         way_out="take the file from the run folder again",
     )
-
-
-def release_hash(release: Release) -> str:
-    """SHA-256 of the canonical bytes, 64 hex digits."""
-    return hashlib.sha256(release_bytes(release)).hexdigest()

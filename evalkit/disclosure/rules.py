@@ -50,7 +50,7 @@ def group_units(support: Support, policy: Policy) -> Verdict:
     """Treated units together, and controls together, are enough."""
     totals: dict[str, int] = {"treated units": 0, "control units": 0}
     for cell in support.cells:
-        if cell.phase != "after":
+        if cell.phase in ("before", "all"):
             totals["treated units" if cell.treated else "control units"] += cell.units
     group, units = min(totals.items(), key=lambda item: item[1])
     return _at_least("min_units", units, policy.min_units, f"there are {units} {group}")
@@ -68,7 +68,7 @@ def pattern_units(support: Support, policy: Policy) -> Verdict:
         "min_treated_per_pattern",
         smallest.units,
         policy.min_treated_per_pattern,
-        f"the smallest cohort ({smallest.pattern}, {smallest.phase}) has {smallest.units} units",
+        f"the smallest cohort or term ({smallest.pattern}, {smallest.phase}) has {smallest.units} units",
     )
 
 

@@ -14,12 +14,19 @@ from typing import Final
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from evalkit.config import Policy
 from evalkit.core.discover import estimator
 from evalkit.core.estimator import Question
 from evalkit.disclosure import gate
-from evalkit.disclosure.cohorts import prepare
 from evalkit.errors import EvalkitError, RefusalError
-from evalkit.federation.codec import decode_question, encode_refusal, encode_release
+from evalkit.federation.codec import (
+    WireQuestion,
+    decode_question,
+    decode_questions,
+    encode_answers,
+    encode_refusal,
+    encode_release,
+)
 from evalkit.federation.site_store import SiteStore
 
 __all__ = ["CityApp", "app"]
@@ -34,14 +41,8 @@ class CityApp(ClientApp):
         """Handle one message."""
         try:
             return super().__call__(message, context)
-        except RefusalError as error:
-            content = encode_refusal(error.code, error.rules)
-        except EvalkitError as error:
-            content = encode_refusal(error.code)
         except Exception as error:  # noqa: BLE001  # the guard: nothing but a code may leave
-            _log.error("internal error of type %s while answering", type(error).__name__)
-            content = encode_refusal("INTERNAL")
-        return Message(content, reply_to=message)
+            return Message(_refusal(error), reply_to=message)
 
 
 app: Final = CityApp()
@@ -61,22 +62,54 @@ def hello(message: Message, context: Context) -> Message:
 def answer(message: Message, context: Context) -> Message:
     """Review the question, compute on the stored panel, review the statistic, release it."""
     store = _store(context)
-    wire = decode_question(message.content)
+    content = _answer(decode_question(message.content), store, store.policy())
+    return Message(content, reply_to=message)
+
+
+@app.query("batch")
+def batch(message: Message, context: Context) -> Message:
+    """Answer several questions, each as if it had come alone: its own review, its own entry in the ledger.
+
+    A question that is refused does not keep the others from being answered.
+    """
+    store = _store(context)
+    policy = store.policy()
+    answers: list[RecordDict] = []
+    for wire in decode_questions(message.content):
+        try:
+            answers.append(_answer(wire, store, policy))
+        except Exception as error:  # noqa: BLE001  # the same guard, for each question
+            answers.append(_refusal(error))
+    return Message(encode_answers(answers), reply_to=message)
+
+
+def _answer(wire: WireQuestion, store: SiteStore, written: Policy | None) -> RecordDict:
     study = store.study(wire.study)
     question = Question(study, wire.estimator, wire.stage, wire.round, wire.parameters)
-    panel = store.panel(wire.study)
-    policy = gate.admit(question, store.policy(), store.ledger, panel.fingerprint)
-    prepared = prepare(panel, study, policy)
+    opened, ledger = store.opened(wire.study), store.ledger
+    fingerprint = opened.panel.fingerprint
+    policy = gate.admit(question, written, ledger, fingerprint)
+    prepared = opened.prepared(study, policy)
     statistics = estimator(question.estimator).summarise(prepared.panel, question)
     release = gate.review(
         statistics,
         question,
         policy,
-        store.ledger,
-        fingerprint=panel.fingerprint,
-        site=store.name,
+        ledger,
+        fingerprint=fingerprint,
+        site=opened.name,
     )
-    return Message(encode_release(release), reply_to=message)
+    return encode_release(release)
+
+
+def _refusal(error: Exception) -> RecordDict:
+    """An error as its code; the text of one that is not ours may hold a value from the data."""
+    if isinstance(error, RefusalError):
+        return encode_refusal(error.code, error.rules)
+    if isinstance(error, EvalkitError):
+        return encode_refusal(error.code)
+    _log.error("internal error of type %s while answering", type(error).__name__)
+    return encode_refusal("INTERNAL")
 
 
 def _store(context: Context) -> SiteStore:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -24,14 +24,20 @@ from evalkit.errors import BadMessageError
 
 __all__ = [
     "ANSWER",
+    "BATCH",
     "HELLO",
     "MAX_FIELDS",
     "MAX_NUMBERS",
+    "MAX_QUESTIONS",
     "Received",
     "WireQuestion",
+    "decode_answers",
     "decode_question",
+    "decode_questions",
     "decode_release",
+    "encode_answers",
     "encode_question",
+    "encode_questions",
     "encode_refusal",
     "encode_release",
     "refusal_of",
@@ -41,6 +47,8 @@ HELLO: Final = "query.hello"
 """Message type: which city are you?"""
 ANSWER: Final = "query.answer"
 """Message type: a question about the stored panel."""
+BATCH: Final = "query.batch"
+"""Message type: several questions, each about a stored panel of its own."""
 
 DTYPE: Final = "float64"
 STYPE: Final = "evalkit.little-endian"
@@ -49,10 +57,13 @@ MAX_FIELDS: Final = 64
 MAX_NUMBERS: Final = 4_000_000
 """Doubles in one message: 32 MB, far above any statistic and far below what could hurt a server."""
 MAX_DIMENSIONS: Final = 4
+MAX_QUESTIONS: Final = 1000
+"""Questions in one message; a study has at most half as many specifications."""
 
 _NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 _SITE: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 _HASH: Final = re.compile(r"^[0-9a-f]{64}$")
+_NUMBERED: Final = re.compile(r"^([a-z]+)-([0-9]{4})$")
 _CODE: Final = re.compile(r"^[A-Z][A-Z-]{0,63}$")
 
 
@@ -88,7 +99,7 @@ def encode_question(question: Question) -> RecordDict:
                     "round": question.round,
                 }
             ),
-            "parameters": ArrayRecord({"parameters": _encode_array(question.parameters)}),
+            "parameters": _encode_arrays({"parameters": question.parameters}),
         }
     )
 
@@ -132,9 +143,7 @@ def encode_release(release: Release) -> RecordDict:
                     "kind": release.kind,
                 }
             ),
-            "fields": ArrayRecord(
-                {name: _encode_array(array) for name, array in release.fields.items()}
-            ),
+            "fields": _encode_arrays(release.fields),
         }
     )
 
@@ -148,8 +157,9 @@ def decode_release(content: RecordDict, question: Question, site: str) -> Receiv
     _expect(set(content.keys()) == {"release", "fields"}, "records")
     head = _config(content, "release", {"site", "study", "estimator", "stage", "round", "kind"})
     fields = _arrays(content, "fields")
+    study = study_hash(question.study)
     _expect(_text(head, "site", _SITE) == site, "site")
-    _expect(_text(head, "study", _HASH) == study_hash(question.study), "study")
+    _expect(_text(head, "study", _HASH) == study, "study")
     _expect(_text(head, "estimator", _NAME) == question.estimator, "estimator")
     _expect(_text(head, "stage", _NAME) == question.stage, "stage")
     _expect(_round(head) == question.round, "round")
@@ -160,7 +170,7 @@ def decode_release(content: RecordDict, question: Question, site: str) -> Receiv
     _expect(head["kind"] == kind, "kind")
     data = canonical_bytes(
         site=site,
-        study=study_hash(question.study),
+        study=study,
         estimator=question.estimator,
         stage=question.stage,
         round_number=question.round,
@@ -193,6 +203,66 @@ def refusal_of(content: RecordDict) -> tuple[str, tuple[str, ...]] | None:
     return _text(head, "code", _CODE), names
 
 
+def encode_questions(questions: Sequence[Question]) -> RecordDict:
+    """Several questions in one message: the records of `encode_question`, numbered."""
+    return _numbered([encode_question(question) for question in questions])
+
+
+def decode_questions(content: RecordDict) -> list[WireQuestion]:
+    """Read what `encode_questions` wrote.
+
+    Raises:
+        BadMessageError: anything else.
+    """
+    return [decode_question(one) for one in _parted(content)]
+
+
+def encode_answers(answers: Sequence[RecordDict]) -> RecordDict:
+    """Answers to several questions in their order: each a release or a refusal, as encoded alone."""
+    return _numbered(answers)
+
+
+def decode_answers(content: RecordDict, expected: int) -> list[RecordDict]:
+    """Part an answer to several questions into the answers to each; what is in them is still unchecked.
+
+    Raises:
+        BadMessageError: records that are not numbered from 0, or more or fewer answers than questions.
+    """
+    found = _parted(content)
+    _expect(len(found) == expected, "number of answers")
+    return found
+
+
+def _numbered(parts: Sequence[RecordDict]) -> RecordDict:
+    _expect(len(parts) <= MAX_QUESTIONS, "number of questions")
+    return RecordDict(
+        {
+            f"{name}-{number:04d}": record
+            for number, part in enumerate(parts)
+            for name, record in part.items()
+        }
+    )
+
+
+def _parted(content: RecordDict) -> list[RecordDict]:
+    parts: dict[int, RecordDict] = {}
+    for key in content:
+        named = _NUMBERED.match(key)
+        if named is None:
+            raise _bad("records")
+        parts.setdefault(int(named.group(2)), RecordDict({}))[named.group(1)] = content[key]
+    _expect(sorted(parts) == list(range(len(parts))), "numbers of records")
+    _expect(len(parts) <= MAX_QUESTIONS, "number of questions")
+    return [parts[number] for number in range(len(parts))]
+
+
+def _encode_arrays(arrays: Mapping[str, NDArray[np.float64]]) -> ArrayRecord:
+    record = ArrayRecord()  # made of a dictionary, Flower would check and copy everything twice
+    for name, array in arrays.items():
+        record[name] = _encode_array(array)
+    return record
+
+
 def _encode_array(array: NDArray[np.float64]) -> Array:
     plain = np.ascontiguousarray(array, dtype="<f8")
     return Array(dtype=DTYPE, shape=tuple(plain.shape), stype=STYPE, data=plain.tobytes())
@@ -204,7 +274,7 @@ def _decode_array(array: Array) -> NDArray[np.float64]:
     _expect(len(shape) <= MAX_DIMENSIONS and all(n >= 0 for n in shape), "shape")
     size = math.prod(shape)
     _expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
-    decoded = np.frombuffer(array.data, dtype="<f8").reshape(shape).astype(np.float64)
+    decoded = np.frombuffer(array.data, "<f8").astype(np.float64).reshape(shape)
     _expect(bool(np.isfinite(decoded).all()), "finite numbers")
     return decoded
 

@@ -26,7 +26,16 @@ from evalkit.federation.codec import (
     refusal_of,
 )
 
-__all__ = ["Absence", "OnRelease", "Roster", "ask_through", "gather_roster"]
+__all__ = [
+    "Absence",
+    "OnRelease",
+    "Roster",
+    "ask_through",
+    "gather_roster",
+    "read_answer",
+    "require",
+    "why_absent",
+]
 
 OnRelease = Callable[[Question, Received], None]
 
@@ -108,7 +117,7 @@ def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -
             way_out="stop one of them, or give its site file another name",
         )
     absent = [Absence(site, "NO-ANSWER") for site in expected if site not in claimed]
-    _require(len(nodes), len(expected), absent, federation)
+    require(len(nodes), len(expected), absent, federation)
     return Roster(nodes, cameras)
 
 
@@ -124,7 +133,7 @@ def ask_through(
 
     def ask(question: Question) -> Sequence[Statistics]:
         received, absent = _one_round(grid, alive, question, federation)
-        _require(len(received), size, absent, federation)
+        require(len(received), size, absent, federation)
         for absence in absent:
             alive.pop(next(node for node, site in alive.items() if site == absence.site))
         for one in received:
@@ -138,9 +147,10 @@ def ask_through(
 def _one_round(
     grid: Grid, alive: dict[int, str], question: Question, federation: Federation
 ) -> tuple[list[Received], list[Absence]]:
+    content = encode_question(question)  # the same for all, and nobody writes into it
     messages = [
         Message(
-            encode_question(question),
+            content,
             node,
             ANSWER,
             ttl=federation.timeout_s,
@@ -154,7 +164,11 @@ def _one_round(
         site = alive.get(reply.metadata.src_node_id)
         if site is None or site in received:
             continue
-        outcome = _read(reply, question, site)
+        outcome = (
+            Absence(site, "NODE")
+            if reply.has_error()
+            else read_answer(reply.content, question, site)
+        )
         if isinstance(outcome, Absence):
             absent[site] = outcome
         else:
@@ -165,19 +179,32 @@ def _one_round(
     return [received[site] for site in sorted(received)], [absent[site] for site in sorted(absent)]
 
 
-def _read(reply: Message, question: Question, site: str) -> Received | Absence:
-    if reply.has_error():
-        return Absence(site, "NODE")
+def why_absent(reply: Message) -> tuple[str, tuple[str, ...]] | None:
+    """Code and rules if a whole message is a refusal or an error of the node, else None.
+
+    Raises:
+        BadMessageError: a refusal with free text in it.
+    """
+    return ("NODE", ()) if reply.has_error() else refusal_of(reply.content)
+
+
+def read_answer(content: RecordDict, question: Question, site: str) -> Received | Absence:
+    """A release that answers ``question``, or why there is none."""
     try:
-        refusal = refusal_of(reply.content)
+        refusal = refusal_of(content)
         if refusal is not None:
             return Absence(site, *refusal)
-        return decode_release(reply.content, question, site)
+        return decode_release(content, question, site)
     except BadMessageError as error:
         return Absence(site, error.code)
 
 
-def _require(answered: int, size: int, absent: Sequence[Absence], federation: Federation) -> None:
+def require(answered: int, size: int, absent: Sequence[Absence], federation: Federation) -> None:
+    """Let the study go on if its quorum answered.
+
+    Raises:
+        MissingSiteError: it did not.
+    """
     needed = federation.quorum or size
     if answered >= needed and answered > 0:
         return
@@ -185,6 +212,6 @@ def _require(answered: int, size: int, absent: Sequence[Absence], federation: Fe
         f"{len(absent)} of {size} cities gave no answer: {list_absences(absent)}"
         if size
         else "no city is on the roster",
-        limit=f"at least {max(needed, 1)} cities",
+        limit=f"at least {max(needed, 1)} {'city' if needed <= 1 else 'cities'}",
         way_out="ask those cities, leave them out of the run, or set [federation] quorum in the study",
     )

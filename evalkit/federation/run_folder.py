@@ -8,11 +8,14 @@ releases.json    the SHA-256 of each, which equals the one in that city's ledger
 estimate.json    what came out
 versions.json    evalkit, Python and the libraries that compute
 result.json      estimate, verdict and file names in one place
+checks/          a run folder of each study that the study's checks ask for; failure.json in place of
+                 estimate.json where one has no estimate
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +30,23 @@ from evalkit.core.estimator import Question
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study, study_hash
 from evalkit.disclosure.release import parse_release
-from evalkit.errors import BadMessageError, ConfigError
+from evalkit.errors import BadMessageError, ConfigError, EvalkitError
 from evalkit.federation.codec import Received
 
-__all__ = ["COMPUTING_LIBRARIES", "RunFolder"]
+__all__ = ["COMPUTING_LIBRARIES", "Failure", "RunFolder"]
+
+SPECIFICATIONS: Final = "specifications"
+DERIVED: Final = "checks"
+FAILURE: Final = "failure.json"
 
 COMPUTING_LIBRARIES: Final = ("evalkit", "numpy", "scipy", "polars", "msgspec", "flwr")
+
+
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a study has no estimate: an error's code, and what it says."""
+
+    code: str
+    what: str
 
 
 @dataclass(slots=True)
@@ -61,6 +75,14 @@ class RunFolder:
         (path / "study.json").write_bytes(msgspec.json.encode(study, order="deterministic"))
         run.write("versions.json", versions())
         return run
+
+    def specification(self, number: int) -> Path:
+        """Folder of one specification of a curve, a run folder itself."""
+        return self.path / SPECIFICATIONS / f"{number:03d}"
+
+    def derived(self, number: int, kind: str) -> RunFolder:
+        """The folder of one study derived from the run's, a run folder itself; it may not be there yet."""
+        return RunFolder(self.path / DERIVED / f"{number:02d}-{kind}")
 
     def write(self, name: str, content: Any) -> Path:
         """Write one JSON file, indented for people."""
@@ -107,8 +129,13 @@ class RunFolder:
         """Keep one city's release of one round, byte for byte."""
         name = _release_name(question, received.site)
         (self.path / "releases" / name).write_bytes(received.data)
-        self._hashes[name] = hashlib.sha256(received.data).hexdigest()
-        self.write("releases.json", self._hashes)
+        digest = hashlib.sha256(received.data).hexdigest()
+        first, again = not self._hashes, name in self._hashes
+        self._hashes[name] = digest
+        if first or again:
+            self.write("releases.json", self._hashes)
+        else:
+            _add(self.path / "releases.json", name, digest)
 
     def releases(self, question: Question) -> list[Statistics]:
         """All cities' releases of one round, checked against their recorded hashes.
@@ -120,26 +147,80 @@ class RunFolder:
         prefix = _release_name(question, "")
         found: list[Statistics] = []
         for name in sorted(name for name in recorded if name.startswith(prefix)):
-            try:
-                data = (self.path / "releases" / name).read_bytes()
-            except OSError:
-                raise _changed(name, "is missing") from None
-            if hashlib.sha256(data).hexdigest() != recorded[name]:
-                raise _changed(name, "was changed")
-            statistics = parse_release(data)
+            statistics = self._release(name, recorded[name])
             if name != _release_name(question, statistics.sites[0]):
                 raise _changed(name, "does not hold what its name says")
             found.append(statistics)
         return found
 
+    def last_releases(self) -> list[Statistics]:
+        """All cities' releases of the last round, from which the estimate came, checked against their hashes.
+
+        Raises:
+            BadMessageError: a file is missing or was changed.
+        """
+        recorded: Mapping[str, str] = self.read("releases.json")
+        last = max((name.partition("-")[0] for name in recorded), key=int, default="")
+        names = sorted(name for name in recorded if name.partition("-")[0] == last)
+        return [self._release(name, recorded[name]) for name in names]
+
+    def _release(self, name: str, recorded: str) -> Statistics:
+        try:
+            data = (self.path / "releases" / name).read_bytes()
+        except OSError:
+            raise _changed(name, "is missing") from None
+        if hashlib.sha256(data).hexdigest() != recorded:
+            raise _changed(name, "was changed")
+        return parse_release(data)
+
     def write_estimate(self, estimate: Estimate) -> None:
         """Keep the estimate."""
         self.write("estimate.json", estimate.to_dict())
+
+    def write_failure(self, error: EvalkitError) -> None:
+        """Keep why there is no estimate."""
+        self.write(FAILURE, Failure(error.code, error.what))
+
+    def failure(self) -> Failure | None:
+        """Why there is no estimate; None if nothing says so.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        if not (self.path / FAILURE).exists():
+            return None
+        try:
+            return msgspec.convert(self.read(FAILURE), type=Failure)
+        except msgspec.ValidationError:
+            raise ConfigError(f"{FAILURE} is damaged", where=str(self.path)) from None
 
     def summary(self) -> dict[str, Any]:
         """Name, title and hash of the study, for `result.json`."""
         study = self.study()
         return {"name": study.name, "title": study.title, "hash": study_hash(study)}
+
+    def other_versions(self) -> dict[str, tuple[str | None, str | None]]:
+        """Name → its version in this run and here, of whatever computes and is not the same; None where there is none.
+
+        Raises:
+            ConfigError: ``versions.json`` is absent or damaged.
+        """
+        recorded, here = self.read("versions.json"), versions()
+        if not isinstance(recorded, dict):
+            raise ConfigError("versions.json is damaged", where=str(self.path))
+        return {
+            name: (recorded.get(name), here.get(name))
+            for name in sorted({*recorded, *here})
+            if recorded.get(name) != here.get(name)
+        }
+
+
+def _add(path: Path, name: str, digest: str) -> None:
+    """Add one entry to a JSON object that `RunFolder.write` wrote: the same bytes, without writing all anew."""
+    end = b"\n}\n"
+    with path.open("r+b") as file:
+        file.seek(-len(end), os.SEEK_END)
+        file.write(b",\n  " + msgspec.json.encode(name) + b": " + msgspec.json.encode(digest) + end)
 
 
 def versions() -> dict[str, str]:
