@@ -15,6 +15,7 @@ from evalkit.errors import EvalkitError
 __all__ = [
     "as_json_option",
     "cities",
+    "counted",
     "print_json",
     "progress",
     "report_error",
@@ -35,6 +36,11 @@ def say(text: str = "") -> None:
 def cities(number: int) -> str:
     """A number of cities, as people write it."""
     return f"{number} {'city' if number == 1 else 'cities'}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things, as people write it; the plural has an s if none is given."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
-import msgspec
 
-from evalkit.claims.claim import Claim
-from evalkit.cli.conclusion import absent_cities, placebo_cities, verdict_on
-from evalkit.cli.output import as_json_option, print_json, say
-from evalkit.core.discover import estimator
-from evalkit.core.estimate import Estimate
-from evalkit.core.estimator import Question, estimate
-from evalkit.core.statistics import Statistics
+from evalkit.cli.conclusion import check_lines, untested_because
+from evalkit.cli.curve import verdicts_line
+from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.verify_curve import HeldCurve, is_curve, verify_curve
+from evalkit.cli.verify_run import Held, verify_run
 from evalkit.core.study import Study, study_hash
-from evalkit.errors import BadMessageError, ConfigError
-from evalkit.federation.run_folder import RunFolder
-from evalkit.runtimes.replay import ask_replay
+from evalkit.federation.run_folder import Failure, RunFolder
 
 __all__ = ["command"]
-
-T = TypeVar("T")
-
-
-class _Result(msgspec.Struct, frozen=True):
-    """The parts of ``result.json`` that can be recomputed."""
-
-    study: dict[str, Any]
-    estimate: dict[str, Any]
-    claim: dict[str, Any] | None
-    verdict: dict[str, Any] | None
-    placebo: list[str]
-    absent: list[str]
-
-
-class _Roster(msgspec.Struct, frozen=True):
-    expected: list[str]
-    cameras: dict[str, str]
-
-
-class _Header(msgspec.Struct, frozen=True):
-    study: str
 
 
 @click.group(name="review")
@@ -55,135 +26,110 @@ def command() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @as_json_option
 def verify(folder: Path, as_json: bool) -> None:
-    """Redo merging, estimation and verdict from the releases in FOLDER and compare to the last bit."""
+    """Redo merging, estimation and verdict from the releases in FOLDER and compare to the last bit.
+
+    FOLDER is that of a run, of a specification curve, or of one specification. Pictures and pages are not looked
+    at: result.json or curve.json, which they show, is.
+    """
     run = RunFolder(folder)
     study = run.study()
-    if not (folder / "estimate.json").exists():
-        raise ConfigError(
-            "the run did not finish: it has no estimate",
-            where=str(folder),
-            way_out="name the folder of a run that ended with a result",
-        )
-    releases = _read(run, "releases.json", dict[str, str])
-    found = _replay(run, study, len(releases))
-    for name in releases:
-        _check_study(folder / "releases" / name, study)
-    claim = _read(run, "claim.json", Claim) if study.claim else None
-    verdict = _as_json(verdict_on(claim, found)) if claim else None
-    _compare(run, study, found, claim, verdict)
-    if as_json:
-        print_json(
-            {
-                "verified": True,
-                "releases": len(releases),
-                "study": study_hash(study),
-                "claim": claim.name if claim else None,
-                "verdict": verdict["outcome"] if verdict else None,
-            }
-        )
-        return
+    if is_curve(run):
+        curve = verify_curve(run, study)
+        print_json(_curve_json(curve, run)) if as_json else _say_curve(curve, study)
+    else:
+        held = verify_run(run, study)
+        print_json(_run_json(held, study, run)) if as_json else _say_run(held, study)
+    if not as_json:
+        _say_versions(run)
+
+
+def _run_json(held: Held, study: Study, run: RunFolder) -> dict[str, object]:
+    without = [one for one in held.derived if isinstance(one.outcome, Failure)]
+    return {
+        "verified": True,
+        "releases": held.releases,
+        "study": study_hash(study),
+        "claim": held.claim.name if held.claim else None,
+        "verdict": held.verdict["outcome"] if held.verdict else None,
+        "derived": len(held.derived) - len(without),
+        "not_estimated": [one.about.label for one in without],
+        "other_versions": run.other_versions(),
+    }
+
+
+def _say_run(held: Held, study: Study) -> None:
+    found, claim, verdict = held.found, held.claim, held.verdict
     first = found.to_dict()["terms"][0]
+    effect = "log rate ratio" if found.scale == "log_rate_ratio" else "difference of incidents"
     conclusion = "estimate and verdict" if verdict else "estimate"
-    say(f"Verified: {len(releases)} releases give the recorded {conclusion} to the last bit.")
+    gives = counted(held.releases, "release gives", "releases give")
+    say(f"Verified: {gives} the recorded {conclusion} to the last bit.")
     say(f"Study:    {study.title}")
     say(f"Hash:     {study_hash(study)}")
-    say(
-        f"Effect:   log rate ratio {first['estimate']:.6f}, standard error {first['std_error']:.6f}"
-    )
-    if claim and verdict:
+    say(f"Effect:   {effect} {_six(first['estimate'])}, standard error {_six(first['std_error'])}")
+    if claim:
+        untested = untested_because(study, claim, found) or {}
+        reason = verdict["reason"]["en"] if verdict else f"none: {untested.get('en', '')}"
         say(f"Claim:    {claim.title} (rate ratio {claim.value:g})")
-        say(f"Verdict:  {verdict['reason']['en']}")
-
-
-def _replay(run: RunFolder, study: Study, recorded: int) -> Estimate:
-    """Estimate from the releases; every recorded one must have been asked for.
-
-    Raises:
-        BadMessageError: a release was changed, or answers no question of the study.
-    """
-    replay, used = ask_replay(run), 0
-
-    def ask(question: Question) -> Sequence[Statistics]:
-        nonlocal used
-        answers = replay(question)
-        used += len(answers)
-        return answers
-
-    found = estimate(estimator(study.analysis.estimator), study, ask)
-    if used != recorded:
-        raise BadMessageError(
-            f"{recorded} releases are recorded and the study asks for {used}",
-            where=str(run.path),
-            limit="releases that answer the study's questions, and no others",
-            way_out="ask whoever ran the study for the run folder again",
+        say(f"Verdict:  {reason}")
+    for line in check_lines(held.checks):
+        say(line)
+    without = [one for one in held.derived if isinstance(one.outcome, Failure)]
+    if held.derived:
+        say(
+            f"Derived:  {len(held.derived) - len(without)} of {counted(len(held.derived), 'study', 'studies')} that "
+            "the checks ask for, recomputed too"
         )
-    return found
-
-
-def _check_study(release: Path, study: Study) -> None:
-    """A release names the study its city approved; another study may not take it as its own.
-
-    Raises:
-        BadMessageError: it was made for another study than ``study.json`` holds.
-    """
-    header = msgspec.json.decode(release.read_bytes().partition(b"\n")[0], type=_Header)
-    if header.study != study_hash(study):
-        raise BadMessageError(
-            f"the release {release.name} answers another study than study.json holds",
-            limit="the hash of study.json in every release",
-            way_out="ask whoever ran the study for the run folder again",
+    if without:
+        say(
+            f"Note:     {', '.join(one.about.label for one in without)}: no estimate is recorded, for the reason given "
+            "above. No release shows a refusal; the cities' ledgers do"
         )
 
 
-def _compare(
-    run: RunFolder,
-    study: Study,
-    found: Estimate,
-    claim: Claim | None,
-    verdict: Mapping[str, Any] | None,
-) -> None:
-    """Hold what was recomputed against what the run folder says.
-
-    Raises:
-        BadMessageError: they differ, with the parts that do.
-    """
-    result = _read(run, "result.json", _Result)
-    roster = _read(run, "roster.json", _Roster)
-    estimated = found.to_dict()
-    differs = {
-        "study": result.study.get("hash") != study_hash(study),
-        "estimate": run.read("estimate.json") != estimated or result.estimate != estimated,
-        "claim": result.claim != _as_json(claim),
-        "verdict": result.verdict != verdict,
-        "placebo cities": result.placebo != placebo_cities(found, roster.cameras),
-        "absent cities": result.absent != absent_cities(found, roster.expected),
+def _curve_json(held: HeldCurve, run: RunFolder) -> dict[str, object]:
+    curve = held.curve
+    return {
+        "verified": True,
+        "releases": curve["releases"],
+        "study": curve["study"]["hash"],
+        "claim": held.claim.name if held.claim else None,
+        "summary": curve["summary"],
+        "not_estimated": [
+            row["number"] for row in curve["specifications"] if row["status"] == "failed"
+        ],
+        "other_versions": run.other_versions(),
     }
-    parts = [part for part, differ in differs.items() if differ]
-    if parts:
-        raise BadMessageError(
-            f"what is recomputed differs from the recorded one: {', '.join(parts)}",
-            where=str(run.path),
-            limit="equality to the last bit",
-            way_out="compare versions.json with what is installed here; if they agree, the run was changed",
+
+
+def _say_curve(held: HeldCurve, study: Study) -> None:
+    curve, summary = held.curve, held.curve["summary"]
+    gives = counted(curve["releases"], "release gives", "releases give")
+    say(f"Verified: {gives} the recorded curve to the last bit.")
+    say(f"Study:    {study.title}")
+    say(f"Hash:     {study_hash(study)}")
+    all_of_them = counted(summary["specifications"], "specification")
+    say(f"Curve:    {summary['estimated']} of {all_of_them} estimated")
+    if held.claim:
+        say(f"Claim:    {held.claim.title} (rate ratio {held.claim.value:g})")
+        if summary["share_supported"] is not None:
+            say(verdicts_line(summary))
+    numbers = [f"{r['number']:03d}" for r in curve["specifications"] if r["status"] == "failed"]
+    if numbers:
+        say(
+            f"Note:     {', '.join(numbers)}: no effect is recorded; why not is in curve.json. No release shows a "
+            "refusal; the cities' ledgers do"
         )
 
 
-def _read(run: RunFolder, name: str, kind: type[T]) -> T:
-    """Read one JSON file of the run as ``kind``.
-
-    Raises:
-        ConfigError: it is absent or not what a run writes.
-    """
-    try:
-        return msgspec.convert(run.read(name), type=kind)
-    except msgspec.ValidationError:
-        raise ConfigError(
-            f"{name} is damaged",
-            where=str(run.path),
-            way_out="ask whoever ran the study for the run folder again",
-        ) from None
+def _say_versions(run: RunFolder) -> None:
+    other = run.other_versions()
+    if other:
+        listed = ", ".join(
+            f"{name} {there or '–'} → {here or '–'}" for name, (there, here) in other.items()
+        )
+        say(f"Versions: not those of the run, and the results are the same: {listed}")
 
 
-def _as_json(content: Any) -> Any:
-    """As it comes back from a file: lists for tuples, null for what is not a number."""
-    return msgspec.json.decode(msgspec.json.encode(content))
+def _six(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.6f}".replace("-", "−")

@@ -15,20 +15,43 @@ import msgspec
 
 from evalkit import __version__
 from evalkit.claims.claim import Claim
-from evalkit.cli.conclusion import absent_cities, placebo_cities, verdict_on
-from evalkit.cli.output import Step, cities, progress, say
+from evalkit.cli.conclusion import (
+    absent_cities,
+    across_cities,
+    check_lines,
+    checks_on,
+    event_study_of,
+    placebo_cities,
+    untested_because,
+    verdict_on,
+)
+from evalkit.cli.output import Step, cities, counted, progress, say
 from evalkit.core.estimate import Estimate, percent_change
 from evalkit.core.estimator import Question
+from evalkit.core.falsification import derived_of
+from evalkit.core.settings import ignored_settings
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study
 from evalkit.errors import ConfigError, EvalkitError
 from evalkit.federation.run_folder import RunFolder
-from evalkit.workbench import Bench, store_panel
+from evalkit.report.numbers import true_minus
+from evalkit.runtimes.derived import read_derived
+from evalkit.workbench import Bench, store_study
 
 if TYPE_CHECKING:
     from evalkit.tracking import Tracker
 
-__all__ = ["Plan", "build_panels", "check_plan", "print_result", "run_study"]
+__all__ = [
+    "Plan",
+    "assemble",
+    "build_panels",
+    "check_plan",
+    "new_folder",
+    "point_latest",
+    "print_result",
+    "run_study",
+    "shown",
+]
 
 LABELS: Final = {
     "run": "Run",
@@ -38,6 +61,9 @@ LABELS: Final = {
     "report": "Report",
 }
 """What is called what in ``result["files"]``, and how it is printed."""
+
+UNDEFINED: Final = "not defined"
+"""An end of an interval, or an effect, that is no number: `Estimate.to_dict` has null for it."""
 
 Round = tuple[Question, Statistics, Estimate | Question]
 
@@ -69,7 +95,8 @@ def check_plan(plan: Plan) -> None:
     """Say what stands in the way of a plan before any row is read and any city is asked.
 
     Raises:
-        ConfigError: two site files name one city, or nothing can be written where the runs shall lie.
+        ConfigError: two site files name one city, the quorum is above the number of cities, or nothing can be written
+            where the runs shall lie.
         MissingExtraError: pictures or tracking are wanted and what they need is not installed.
     """
     names = [bench.site.name for bench in plan.benches]
@@ -79,6 +106,14 @@ def check_plan(plan: Plan) -> None:
             f"two site files name the city {', '.join(twice)}",
             limit="one site file for each city",
             way_out="give one of them another name",
+        )
+    quorum = plan.study.federation.quorum
+    if quorum > len(names):
+        raise ConfigError(
+            f"{cities(quorum)} must answer and the run has {len(names)}",
+            where="[federation] quorum",
+            limit="no more than the cities of the run; 0 for every one",
+            way_out="name more cities with --site, or lower the quorum",
         )
     _check_root(plan.root)
     if plan.pictures:
@@ -92,7 +127,7 @@ def check_plan(plan: Plan) -> None:
 
 
 def build_panels(plan: Plan) -> None:
-    """Build and store every city's panel, two cities at a time.
+    """Build and store every city's panel, and those of studies that checks ask for, two cities at a time.
 
     Raises:
         ConfigError, MissingExtraError: see `check_plan`.
@@ -127,7 +162,7 @@ def run_study(plan: Plan) -> dict[str, Any]:
         ConfigError, MissingExtraError: see `check_plan`; or MLflow did not record a run that is complete.
     """
     check_plan(plan)
-    run = RunFolder.create(_new_folder(plan), plan.study)
+    run = RunFolder.create(new_folder(plan), plan.study)
     if plan.claim is not None:
         run.write("claim.json", plan.claim)
     with ThreadPoolExecutor(max_workers=1) as background:
@@ -152,12 +187,22 @@ def _carry_out(plan: Plan, run: RunFolder, opening: Future[Tracker] | None) -> d
                 _track(opening, rounds)
             step(f"{question.stage}, answered by {cities(len(merged.sites))}")
 
-        found = run_local(run, [bench.store for bench in plan.benches], watch=watch)
-    result = _assemble(plan, run, found)
+        asked_for = len(derived_of(plan.study))
+
+        def watch_checks(_: int, asked: int, ended: int) -> None:
+            step(
+                f"checks, {counted(asked, 'question')} to each city, {ended} of "
+                f"{counted(asked_for, 'study', 'studies')} ended"
+            )
+
+        stores = [bench.store for bench in plan.benches]
+        found = run_local(run, stores, watch=watch, watch_checks=watch_checks)
+    result = assemble(plan, run, found)
     if plan.pictures:
         result["files"].update(_draw(run, result))
+    result["files"]["report"] = _write_report(plan, run, result)
     run.write("result.json", result)
-    _point_latest(plan.root, run.path)
+    point_latest(plan.root, run.path)
     if opening is not None:
         try:
             tracker = opening.result()
@@ -166,7 +211,7 @@ def _carry_out(plan: Plan, run: RunFolder, opening: Future[Tracker] | None) -> d
         except EvalkitError as error:
             raise ConfigError(
                 f"the run is complete, but not recorded: {error.what}",
-                where=f"run {_shown(run.path)}, MLflow {_shown(plan.root / 'mlflow.db')}",
+                where=f"run {shown(run.path)}, MLflow {shown(plan.root / 'mlflow.db')}",
                 way_out=error.way_out,
             ) from error
     return result
@@ -176,12 +221,12 @@ def print_result(result: Mapping[str, Any]) -> None:
     """Verdict, pooled effect, cities, and where everything is."""
     estimate, claim, verdict = result["estimate"], result["claim"], result["verdict"]
     first = estimate["terms"][0]
-    if verdict:
+    if claim:
+        said = verdict["reason"]["en"] if verdict else f"none: {result['untested']['en']}"
         say(f"Claim:    {claim['title']}")
-        say(f"Verdict:  {verdict['reason']['en']}")
+        say(f"Verdict:  {said}")
     say(
-        f"Effect:   {_percent(first['percent'])} "
-        f"[{_percent(first['percent_low'])}, {_percent(first['percent_high'])}] "
+        f"Effect:   {_effect(first, estimate['scale'])} "
         f"({estimate['level']:.0%} interval, {estimate['estimator']}, "
         f"{cities(len(estimate['contributors']))})"
     )
@@ -192,19 +237,8 @@ def print_result(result: Mapping[str, Any]) -> None:
             f"Next city: {_percent(percent_change(low))} to {_percent(percent_change(high))} "
             f"(prediction interval); I² {details['i2']:.0f} %"
         )
-    truth = result.get("truth")
-    if truth:
-        say(
-            f"Truth:    {_percent(percent_change(truth['effect_mean']))} simulated mean, "
-            f"{_percent(percent_change(truth['effect_realised']))} in these cities"
-        )
-    for row in estimate["sites"]:
-        known = (truth or {}).get("cities", {}).get(row["site"])
-        beside = f"   truth {_percent(percent_change(known))}" if known is not None else ""
-        say(
-            f"  {row['site']:<14} {_percent(row['percent']):>8} "
-            f"[{_percent(row['percent_low'])}, {_percent(row['percent_high'])}]{beside}"
-        )
+    _print_randomisation(details, first["p_value"])
+    _print_cities(estimate, result.get("truth"))
     if result["absent"]:
         say(
             f"Absent:   {', '.join(result['absent'])} did not answer or refused; the quorum let the study go on, "
@@ -215,15 +249,47 @@ def print_result(result: Mapping[str, Any]) -> None:
             f"Placebo:  the cameras of {', '.join(result['placebo'])} enforce traffic and do not watch people; "
             "an effect here speaks against the design, and none is no evidence on the claim"
         )
+    for line in check_lines(result["checks"]):
+        say(line)
     for note in estimate["notes"]:
-        say(f"Note:     {note}")
+        say(f"Note:     {true_minus(note)}")
     for label, path in result["files"].items():
         say(f"{LABELS[label] + ':':<10}{path}")
 
 
+def _print_randomisation(details: Mapping[str, Any], usual: float | None) -> None:
+    """The p-value from re-assigned dates beside the usual one; nothing if the study asks for none."""
+    p = details.get("p_value_randomisation")
+    if p is None:
+        return
+    few = (
+        f"; no less than {details['randomisation_smallest_p']:.2g} can come out"
+        if details["randomisation_few"]
+        else ""
+    )
+    beside = "" if usual is None else f"; from the standard error p = {usual:.3g}"
+    say(
+        f"Re-dated: p = {p:.3g} if cameras changed nothing anywhere (randomisation test){few}{beside}"
+    )
+
+
+def _print_cities(estimate: Mapping[str, Any], truth: Mapping[str, Any] | None) -> None:
+    """Every city's effect, beside the truth where cities are simulated."""
+    if truth:
+        say(
+            f"Truth:    {_percent(percent_change(truth['effect_mean']))} simulated mean, "
+            f"{_percent(percent_change(truth['effect_realised']))} in these cities"
+        )
+    for row in estimate["sites"]:
+        known = (truth or {}).get("cities", {}).get(row["site"])
+        beside = f"   truth {_percent(percent_change(known))}" if known is not None else ""
+        point, ends = _numbers(row, estimate["scale"])
+        say(f"  {row['site']:<14} {point:>8} {ends}{beside}")
+
+
 def _build_one(bench: Bench, study: Study, step: Step) -> None:
     try:
-        store_panel(bench, study)
+        store_study(bench, study)
     finally:
         step(bench.site.name)
 
@@ -265,35 +331,54 @@ def _check_root(root: Path) -> None:
         )
 
 
-def _assemble(plan: Plan, run: RunFolder, found: Estimate) -> dict[str, Any]:
-    files: dict[str, str] = {"run": _shown(run.path), "result": _shown(run.path / "result.json")}
+def assemble(plan: Plan, run: RunFolder, found: Estimate) -> dict[str, Any]:
+    """What ``result.json`` holds; ``files`` gets pictures when they are drawn."""
+    files: dict[str, str] = {"run": shown(run.path), "result": shown(run.path / "result.json")}
     if plan.tracking:
-        files["mlflow"] = _shown(plan.root / "mlflow.db")
+        files["mlflow"] = shown(plan.root / "mlflow.db")
     roster = run.read("roster.json")
+    derived = read_derived(run, plan.study)
     return {
         "evalkit": __version__,
         "study": run.summary(),
         "estimate": found.to_dict(),
         "claim": msgspec.to_builtins(plan.claim) if plan.claim else None,
-        "verdict": verdict_on(plan.claim, found) if plan.claim else None,
+        "verdict": verdict_on(plan.study, plan.claim, found),
+        "untested": untested_because(plan.study, plan.claim, found),
+        "ignored": ignored_settings(plan.study),
+        "checks": checks_on(found, plan.study, run, derived),
+        "derived": [one.to_dict() for one in derived],
+        "event_study": event_study_of(found, plan.study),
         "placebo": placebo_cities(found, roster["cameras"]),
         "absent": absent_cities(found, roster["expected"]),
+        "across": across_cities(found, plan.study),
         "truth": plan.truth,
         "files": files,
     }
 
 
 def _draw(run: RunFolder, result: dict[str, Any]) -> dict[str, str]:
+    from evalkit.report.figures.across import write_across
+    from evalkit.report.figures.event_study import write_event_study
     from evalkit.report.figures.forest import forest
+
+    pictures = write_event_study(result, run.path / "figures")
+    if result["estimate"]["scale"] == "log_rate_ratio":
+        pictures = forest(result, run.path / "figures" / "forest")
+    write_across(result, run.path / "figures")
+    drawn = [shown(path) for path in pictures if path.suffix == ".png"]
+    return {"picture": drawn[0]} if drawn else {}
+
+
+def _write_report(plan: Plan, run: RunFolder, result: Mapping[str, Any]) -> str:
+    """The page in every language, without pictures if the plan wants none."""
     from evalkit.report.page import write_pages
 
-    pictures = forest(result, run.path / "figures" / "forest")
-    pages = write_pages(result, run.path)
-    picture = next(path for path in pictures if path.suffix == ".png")
-    return {"picture": _shown(picture), "report": _shown(pages[0])}
+    return shown(write_pages(result, run.path, draw=plan.pictures)[0])
 
 
-def _new_folder(plan: Plan) -> Path:
+def new_folder(plan: Plan) -> Path:
+    """A name for a run's folder that no other run has."""
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     name = f"{stamp}-{plan.study.name}"
     folder, number = plan.root / name, 1
@@ -303,7 +388,7 @@ def _new_folder(plan: Plan) -> Path:
     return folder
 
 
-def _point_latest(root: Path, folder: Path) -> None:
+def point_latest(root: Path, folder: Path) -> None:
     """`latest` always names the newest finished run; where links are not possible, a text file does."""
     link = root / "latest"
     try:
@@ -314,10 +399,31 @@ def _point_latest(root: Path, folder: Path) -> None:
         (root / "latest.txt").write_text(f"{folder.name}\n")
 
 
-def _percent(value: float) -> str:
-    return f"{value:+.1f} %".replace("-", "−")
+def _effect(term: Mapping[str, Any], scale: str) -> str:
+    """The effect with its interval: percent change, or a number of incidents."""
+    return " ".join(_numbers(term, scale))
 
 
-def _shown(path: Path) -> str:
+def _numbers(row: Mapping[str, Any], scale: str) -> tuple[str, str]:
+    """A term's or a city's effect, and its interval with the unit where that is not percent."""
+    if scale == "count":
+        point, low, high = (_signed(row[key]) for key in ("estimate", "conf_low", "conf_high"))
+        return point, f"[{low}, {high}] incidents"
+    point, low, high = (_percent(row[key]) for key in ("percent", "percent_low", "percent_high"))
+    return point, f"[{low}, {high}]"
+
+
+def _signed(value: float | None) -> str:
+    """Three digits, and never fewer than the whole ones: ``+3.21``, ``−1,156``."""
+    if value is None:
+        return UNDEFINED
+    return f"{value:{'+,.0f' if abs(value) >= 100 else '+.3g'}}".replace("-", "−")
+
+
+def _percent(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:+.1f} %".replace("-", "−")
+
+
+def shown(path: Path) -> str:
     """A path relative to where the user stands, if it lies below."""
     return os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path)

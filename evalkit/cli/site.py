@@ -100,15 +100,18 @@ def check(path: Path, study_path: Path | None, no_pictures: bool, as_json: bool)
 @click.option("--no-pictures", is_flag=True, help="Draw nothing.")
 @as_json_option
 def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> None:
-    """Build the study's panel from the raw files and put it into the city's store."""
+    """Build the study's panel, and those its checks ask for, from the raw files; put them into the city's store."""
     from evalkit.cli.site_balance import balance_lines
     from evalkit.cli.site_check import draw_panel, panel_page
     from evalkit.config import load_study
+    from evalkit.core.falsification import derived_of
+    from evalkit.core.specifications import specifications_of
     from evalkit.core.study import study_hash
-    from evalkit.workbench import open_bench, store_panel
+    from evalkit.workbench import open_bench, store_specifications, store_study
 
     bench, study = open_bench(path), load_study(study_path)
-    built = store_panel(bench, study)
+    built, for_checks = store_study(bench, study)
+    without = store_specifications(bench, study) if specifications_of(study) else {}
     folder = bench.store.study_folder(study_hash(study))
     pictures = [] if no_pictures else draw_panel(built, study, bench.site.city.title, folder)
     page = panel_page(built, study, bench.site.city.title, folder, pictures)
@@ -124,6 +127,8 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
                 "notes": list(built.diagnostics.notes),
                 "page": str(page),
                 "pictures": [str(picture) for picture in pictures],
+                "specifications_without_panel": without,
+                "checks_without_panel": for_checks,
             }
         )
         return
@@ -136,6 +141,17 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
     for note in built.diagnostics.notes:
         say(f"Note: {note}")
     say(f"Stored in {folder}")
+    derived = derived_of(study)
+    if derived:
+        say(
+            f"Also stored: {len(derived) - len(for_checks)} of {len(derived)} studies that its checks ask for, which "
+            "approval of its hash covers"
+        )
+    for one in derived:
+        if one.hash in for_checks:
+            say(f"Note: {one.kind}, {one.label}: cannot be answered here: {for_checks[one.hash]}")
+    for digest, code in without.items():
+        say(f"Note: the specification {digest[:12]}… cannot be built here: {code}")
     say(f"Page: {page}")
     for picture in pictures:
         say(f"Picture: {picture}")

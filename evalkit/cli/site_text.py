@@ -58,6 +58,7 @@ POLICY_WORDS: Final = {
     "max_rounds": "times a study may ask",
     "max_step": "how far a question may move a coefficient from the last one",
     "max_parameters": "coefficients of a question, at most",
+    "max_specifications": "variants of itself that a study may ask with one approval, at most",
 }
 """What each limit of the policy means, by its key."""
 

@@ -14,8 +14,14 @@ import click
 
 from evalkit.claims.claim import Claim, load_claim
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.study_cost import cost
+from evalkit.cli.study_curve import curve
+from evalkit.cli.study_power import power
 from evalkit.config import find_config, load_study, parse_toml
 from evalkit.core.discover import estimator
+from evalkit.core.falsification import derived_of
+from evalkit.core.settings import answers_with, check_askable, ignored_note, ignored_settings
+from evalkit.core.specifications import specifications_of
 from evalkit.core.study import Matching, Study, Units, check_study, matching_of, study_hash
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.errors import ConfigError
@@ -52,7 +58,7 @@ transition = "drop"         # the go-live period is neither before nor after
 estimator = "random_effects"    # each city its own effect, then pooled; or poisson_did, rate_ratio
 first_stage = "poisson_did"
 method = "REML"
-interval = "knapp_hartung_truncated"
+interval = "knapp_hartung"
 
 [federation]
 quorum = 0                  # 0: every city must answer
@@ -103,6 +109,7 @@ def check(path: Path, as_json: bool) -> None:
     """Read a study, say what it means and what cities must allow, and print its hash."""
     study = load_study(path)
     claim = claim_of(study, path)
+    check_askable(study)
     needed = estimator(study.analysis.estimator).release_class
     if as_json:
         print_json(
@@ -112,6 +119,12 @@ def check(path: Path, as_json: bool) -> None:
                 "hash": study_hash(study),
                 "release_class": needed,
                 "claim": claim.name if claim else None,
+                "ignored": ignored_settings(study),
+                "specifications": [one.hash for one in specifications_of(study)],
+                "derived": [
+                    {"kind": one.kind, "label": one.label, "hash": one.hash}
+                    for one in derived_of(study)
+                ],
                 "study": study,
             }
         )
@@ -125,20 +138,21 @@ def check(path: Path, as_json: bool) -> None:
         "area": "named areas",
         "polygon": f"polygons of the city's own, a buffer of {units.reach_m:g} m around cameras set apart",
     }[units.kind]
-    stage = (
-        f" over {study.analysis.first_stage}"
-        if study.analysis.estimator == "random_effects"
-        else ""
-    )
     say(f"Study:    {study.title} ({study.name})")
     say(f"Window:   {study.window.start} to {study.window.end} by {study.window.period}")
     say(f"Units:    {where}")
     say(f"Controls: {_controls(matching_of(study))}")
     say(f"Outcome:  {', '.join(study.outcome.crime_types)}")
-    say(
-        f"Analysis: {study.analysis.estimator}{stage}; cities must allow the release class {needed}"
-    )
+    say(f"Analysis: {answers_with(study)}; cities must allow the release class {needed}")
+    ignored = ignored_note(study)
+    if ignored:
+        say(f"Ignored:  {ignored}")
     say(f"Claim:    {claim.title if claim else 'none'}")
+    listed = specifications_of(study)
+    if listed:
+        say(f"Others:   {len(listed)} specifications, which approval of the hash covers")
+    for one in derived_of(study):
+        say(f"Checks:   {one.kind}, {one.label}; approval of the hash covers it")
     say(f"Hash:     {study_hash(study)}")
 
 
@@ -173,7 +187,7 @@ def run(
     from evalkit.workbench import open_bench
 
     study = load_study(path)
-    estimator(study.analysis.estimator)
+    check_askable(study)
     plan = Plan(
         study=study,
         claim=claim_of(study, path),
@@ -183,6 +197,9 @@ def run(
         pictures=not no_pictures,
         quiet=as_json,
     )
+    ignored = ignored_note(study)
+    if ignored and not as_json:
+        say(f"Ignored:  {ignored}")
     if not reuse_panels:
         build_panels(plan)
     result = run_study(plan)
@@ -214,6 +231,10 @@ def _rings(units: Units) -> str:
             return f"ring to {only} m set apart"
         case radii:
             return f"rings to {', '.join(radii[:-1])} and {radii[-1]} m set apart"
+
+
+for one in (curve, power, cost):
+    command.add_command(one)
 
 
 def _short_name(stem: str) -> str:

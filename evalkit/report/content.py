@@ -86,6 +86,8 @@ class Content:
         headline, reason: the verdict's opening words, and the rest of its sentence; empty without a verdict.
         figures: numbers behind the verdict; only those that are known.
         placebo: cities whose cameras enforce traffic, where no effect on crime is expected.
+        count: whether effects are differences of incidents, and not log rate ratios.
+        untested: why the claim was not tested; empty if it was, or there is none.
     """
 
     version: str
@@ -108,6 +110,8 @@ class Content:
     figures: Mapping[str, float]
     simulated: Simulated | None
     placebo: tuple[str, ...]
+    count: bool = False
+    untested: str = ""
 
 
 def read_result(result: Mapping[str, Any], language: str) -> Content:
@@ -158,6 +162,8 @@ def _read(result: Mapping[str, Any], language: str) -> Content:
         figures=_known((result.get("verdict") or {}).get("figures") or {}),
         simulated=_simulated(result.get("truth")),
         placebo=tuple(map(str, result.get("placebo") or ())),
+        count=estimate.get("scale") == "count",
+        untested=_untested(result.get("untested"), language),
     )
 
 
@@ -214,6 +220,10 @@ def _sentence(verdict: Mapping[str, Any] | None, language: str) -> tuple[str, st
     if colon and len(opening) <= LONGEST_OUTCOME:
         return opening, rest
     return "", reason
+
+
+def _untested(reasons: Mapping[str, Any] | None, language: str) -> str:
+    return str((reasons or {}).get(language) or (reasons or {}).get("en") or "")
 
 
 def _simulated(truth: Mapping[str, Any] | None) -> Simulated | None:

@@ -52,6 +52,9 @@ _ENGLISH: Final[dict[str, str]] = {
     "effect_line": "change in crime where cameras went live, {level} interval {interval}",
     "effect_from_one": "Estimated with {estimator} from {count} city.",
     "effect_from_many": "Estimated with {estimator} from {count} cities.",
+    "randomisation_line": "If cameras had changed nothing anywhere, p\u00a0{p}: Fisher's randomisation test, by "
+    "re-assigning go-live dates inside each city ({count} assignments compared).",
+    "randomisation_few": "There are so few ways to re-assign that p can be {p} at the least.",
     "picture_heading": "City by city",
     "picture_caption": "Squares are cities, larger with more weight; lines are {level} intervals. An arrow "
     "means that an interval goes on.",
@@ -217,6 +220,10 @@ _SPANISH: Final[dict[str, str]] = {
     "effect_line": "cambio en los delitos donde se pusieron cámaras, intervalo del {level} {interval}",
     "effect_from_one": "Estimado con {estimator} a partir de {count} ciudad.",
     "effect_from_many": "Estimado con {estimator} a partir de {count} ciudades.",
+    "randomisation_line": "Si las cámaras no hubieran cambiado nada en ningún lugar, p\u00a0{p}: prueba de "
+    "aleatorización de Fisher, reasignando las fechas de activación dentro de cada ciudad ({count} asignaciones "
+    "comparadas).",
+    "randomisation_few": "Hay tan pocas formas de reasignar que p puede ser {p} como mínimo.",
     "picture_heading": "Ciudad por ciudad",
     "picture_caption": "Los cuadrados son ciudades, mayores cuanto más pesan; las líneas son intervalos del "
     "{level}. Una flecha indica que el intervalo continúa.",
@@ -383,6 +390,10 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "effect_line": "mudança nos crimes onde entraram câmeras, intervalo de {level} {interval}",
     "effect_from_one": "Estimado com {estimator} a partir de {count} cidade.",
     "effect_from_many": "Estimado com {estimator} a partir de {count} cidades.",
+    "randomisation_line": "Se as câmeras não tivessem mudado nada em lugar algum, p\u00a0{p}: teste de "
+    "aleatorização de Fisher, reatribuindo as datas de ativação dentro de cada cidade ({count} atribuições "
+    "comparadas).",
+    "randomisation_few": "Há tão poucas formas de reatribuir que p pode ser {p} no mínimo.",
     "picture_heading": "Cidade por cidade",
     "picture_caption": "Os quadrados são cidades, maiores quanto mais pesam; as linhas são intervalos de {level}. "
     "Uma seta indica que o intervalo continua.",

@@ -20,12 +20,14 @@ __all__ = [
     "MISSING",
     "bytes_size",
     "check_language",
+    "count_digits",
     "decimal",
     "interval",
     "keep_together",
     "p_value",
     "percent",
     "short_percent",
+    "true_minus",
     "whole",
 ]
 
@@ -101,6 +103,20 @@ def short_percent(value: float | None, language: str = "en") -> str:
     """As few digits as show the number: ``−13 %``, ``−12.4 %``."""
     hidden = value is not None and abs(value - round(value)) < 0.05  # what one decimal would hide
     return percent(value, language, digits=0 if hidden else 1)
+
+
+def true_minus(sentence: str) -> str:
+    """A sentence with a minus sign before its negative numbers, in place of a hyphen.
+
+    Dates, ranges, names such as ``city-2`` and exponents keep theirs.
+    """
+    return re.sub(r"(?<![\w.)\-])-(?=\.?\d)", MINUS, sentence)
+
+
+def count_digits(value: float | None) -> int:
+    """Decimals that show three digits of an effect in incidents; an average over units and periods is small."""
+    size = abs(value or 0.0)
+    return 1 if size == 0 or size >= 10 else min(1 - math.floor(math.log10(size)) + 1, 6)
 
 
 def interval(

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from evalkit.errors import ConfigError
+from evalkit.report.across_section import across_sections
+from evalkit.report.checks_section import credibility_sections
 from evalkit.report.content import Claimed, Content, Effect, percent_of, read_result
 from evalkit.report.figures import canvas
 from evalkit.report.figures.forest import alternative_text, draw_forest, level_text
@@ -25,15 +27,18 @@ from evalkit.report.numbers import (
     LANGUAGES,
     MISSING,
     bytes_size,
+    count_digits,
     decimal,
     interval,
     keep_together,
     p_value,
     percent,
     short_percent,
+    true_minus,
     whole,
 )
 from evalkit.report.style import STYLE
+from evalkit.report.wording.credibility import credibility_words
 
 __all__ = ["page_name", "write_page", "write_pages"]
 
@@ -74,9 +79,12 @@ def page_name(language: str) -> str:
     return "report.html" if language == "en" else f"report.{language}.html"
 
 
-def write_pages(result: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the page in every language, each linked to the others."""
-    return [write_page(result, folder, language, alternatives=LANGUAGES) for language in LANGUAGES]
+def write_pages(result: Mapping[str, Any], folder: Path, *, draw: bool = True) -> list[Path]:
+    """Write the page in every language, each linked to the others; with pictures if ``draw``."""
+    return [
+        write_page(result, folder, language, alternatives=LANGUAGES, draw=draw)
+        for language in LANGUAGES
+    ]
 
 
 def write_page(
@@ -85,6 +93,7 @@ def write_page(
     language: str = "en",
     *,
     alternatives: Sequence[str] = (),
+    draw: bool = True,
 ) -> Path:
     """Write one page into a run's folder and return its path.
 
@@ -93,6 +102,7 @@ def write_page(
         folder: the run's folder; its ``releases.json``, ``releases`` and ``versions.json`` are read if present.
         language: ``en``, ``es`` or ``pt``.
         alternatives: languages in which the page exists beside this one, to link to.
+        draw: whether to put pictures on the page, which needs matplotlib.
 
     Raises:
         ConfigError: not a run's result, an unknown language, or the page cannot be written.
@@ -108,10 +118,12 @@ def write_page(
                 _verdict(content, said),
                 _placebo(content, said),
                 _effect(content, said),
-                _picture(content, said),
+                _picture(content, said) if draw else None,
                 _cities(content, said),
                 _further(content, said),
+                credibility_sections(result, said, draw=draw),
                 _differences(content, said),
+                across_sections(result, content, said, draw=draw),
                 _truth(content, said),
                 _claim(content, said),
                 _tests(content, said),
@@ -145,7 +157,9 @@ def _header(content: Content, said: Words, alternatives: Sequence[str]) -> Marku
 
 
 def _verdict(content: Content, said: Words) -> Markup:
-    if content.outcome is None:
+    if content.untested:
+        heading, reason = credibility_words(said.language)("untested_heading"), content.untested
+    elif content.outcome is None:
         heading, reason = said("no_verdict"), said("no_verdict_reason")
     else:
         heading, reason = content.headline or said(content.outcome), content.reason
@@ -168,28 +182,46 @@ def _placebo(content: Content, said: Words) -> Markup | None:
 def _effect(content: Content, said: Words) -> Markup:
     pooled, language = content.pooled, said.language
     cities = len(content.contributors) or len(content.cities)
+    change, ends = _numbers(pooled, content, language)
+    level = level_text(content.level, language)
+    line = (
+        credibility_words(language)("count_line", level=level, interval=ends)
+        if content.count
+        else said("effect_line", level=level, interval=ends)
+    )
     return section(
         said("result_heading"),
-        element(
-            "p",
-            element("strong", percent(percent_of(pooled.effect), language)),
-            element(
-                "span",
-                said(
-                    "effect_line",
-                    level=level_text(content.level, language),
-                    interval=_interval(pooled, language),
-                ),
-            ),
-            class_="effect",
-        ),
+        element("p", element("strong", change), element("span", line), class_="effect"),
         element(
             "p", said.count("effect_from", cities, estimator=content.estimator), class_="quiet"
         ),
+        _randomisation(content, said),
     )
 
 
-def _picture(content: Content, said: Words) -> Markup:
+def _randomisation(content: Content, said: Words) -> Markup | None:
+    """The p-value from re-assigned go-live dates, and how small it can be where that is not small."""
+    details, language = content.details, said.language
+    if "p_value_randomisation" not in details:
+        return None
+    line = said(
+        "randomisation_line",
+        p=p_value(details["p_value_randomisation"], language, relation=True),
+        count=whole(details["randomisation_assignments"], language),
+    )
+    few = (
+        said("randomisation_few", p=p_value(details["randomisation_smallest_p"], language))
+        if details["randomisation_few"]
+        else ""
+    )
+    return element("p", f"{line} {few}".rstrip(), class_="quiet")
+
+
+def _picture(content: Content, said: Words) -> Markup | None:
+    if (
+        content.count
+    ):  # a number of incidents has no place beside a claim, nor beside another city's
+        return None
     label = alternative_text(content, said)
     svg = canvas.svg_text(draw_forest(content, said, headline=False), label)
     level = level_text(content.level, said.language)
@@ -216,11 +248,17 @@ def _cities(content: Content, said: Words) -> Markup | None:
         return None
     language = said.language
     truth = content.simulated.cities if content.simulated else {}
-    heads = [said("city"), said("change"), _interval_head(content, said), said("weight")]
-    rows = [
-        [city.name, *_numbers(city, language), _weight(city, language)] for city in content.cities
+    heads = [
+        said("city"),
+        _change_head(content, said),
+        _interval_head(content, said),
+        said("weight"),
     ]
-    foot = [said("all_cities"), *_numbers(content.pooled, language), ""]
+    rows = [
+        [city.name, *_numbers(city, content, language), _weight(city, language)]
+        for city in content.cities
+    ]
+    foot = [said("all_cities"), *_numbers(content.pooled, content, language), ""]
     if truth:
         heads.append(said("true_change"))
         mean = content.simulated.mean if content.simulated else None
@@ -233,9 +271,9 @@ def _cities(content: Content, said: Words) -> Markup | None:
 def _further(content: Content, said: Words) -> Markup | None:
     if not content.others:
         return None
-    heads = [said("term"), said("change"), _interval_head(content, said)]
+    heads = [said("term"), _change_head(content, said), _interval_head(content, said)]
     terms = (content.pooled, *content.others)
-    rows = [[term.name, *_numbers(term, said.language)] for term in terms]
+    rows = [[true_minus(term.name), *_numbers(term, content, said.language)] for term in terms]
     return section(said("terms_heading"), table(said("terms_caption"), heads, rows))
 
 
@@ -342,7 +380,11 @@ def _claim(content: Content, said: Words) -> Markup | None:
     return section(
         said("claim_heading"),
         element("blockquote", element("p", claim.title)),
-        element("p", " ".join(text for text in (value, region, also) if text)),
+        element(
+            "p",
+            # how it is tested is beside the point where it is not
+            " ".join(text for text in (() if content.untested else (value, region, also)) if text),
+        ),
         _claim_pairs(claim, said),
         _uncertainty(claim, said),
     )
@@ -472,7 +514,7 @@ def _verify(content: Content, folder: Path, said: Words) -> Markup:
 def _notes(content: Content, said: Words) -> Markup | None:
     if not content.notes:
         return None
-    notes = [element("li", note[:1].upper() + note[1:]) for note in content.notes]
+    notes = [element("li", true_minus(note[:1].upper() + note[1:])) for note in content.notes]
     return section(said("notes_heading"), element("ul", *notes))
 
 
@@ -501,11 +543,23 @@ def _read_json(path: Path) -> Any:
         ) from None
 
 
+def _change_head(content: Content, said: Words) -> str:
+    return credibility_words(said.language)("difference") if content.count else said("change")
+
+
 def _interval_head(content: Content, said: Words) -> str:
     return said("interval_heading", level=level_text(content.level, said.language))
 
 
-def _numbers(effect: Effect, language: str) -> list[str]:
+def _numbers(effect: Effect, content: Content, language: str) -> list[str]:
+    """An effect and its interval: percent change, or a number of incidents."""
+    if content.count:
+        digits = count_digits(content.pooled.effect)
+        point = decimal(effect.effect, language, digits=digits, signed=True)
+        return [
+            point,
+            interval(effect.low, effect.high, language, digits=digits, unit=False),
+        ]
     return [percent(percent_of(effect.effect), language), _interval(effect, language)]
 
 

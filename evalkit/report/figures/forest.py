@@ -169,12 +169,28 @@ def level_text(level: float, language: str) -> str:
     return percent(100 * level, language, digits=0 if whole else 1, signed=False)
 
 
-def draw_forest(content: Content, said: Words, *, headline: bool = True) -> Figure:
-    """The figure itself; ``headline = False`` leaves out what a page says beside it: verdict and differences."""
-    rows = _rows(content, said)
+def draw_forest(
+    content: Content,
+    said: Words,
+    *,
+    headline: bool = True,
+    first_column: str = "",
+    in_order: bool = False,
+) -> Figure:
+    """The figure itself.
+
+    Args:
+        content: what is drawn.
+        said: the words.
+        headline: False leaves out what a page says beside it: verdict and differences.
+        first_column: heads the names of rows; empty for cities.
+        in_order: keep the order of ``content.cities``, in place of that of their effects.
+    """
+    rows = _rows(content, said, in_order=in_order)
+    first_column = first_column or said("city")
     width = canvas.README_WIDTH
     head = _headline(content, said, width - 2 * MARGIN) if headline else []
-    layout = _layout(rows, content, said, width)
+    layout = _layout(rows, content, said, width, first_column)
     gaps = _gaps(rows)
     body = len(rows) * layout.row + sum(gaps) + 0.1
     differences = _differences(content, said) if headline else ""
@@ -193,7 +209,7 @@ def draw_forest(content: Content, said: Words, *, headline: bool = True) -> Figu
     axes.set_xlim(*limits)
     places = _places(rows, gaps, body, layout.row)
     _backdrop(axes, content, said, body, limits, layout)
-    _column_heads(figure, content, said, layout, foot + body + 0.16)
+    _column_heads(figure, content, said, layout, foot + body + 0.16, first_column)
     for row, place in zip(rows, places, strict=True):
         _columns(figure, row, said, layout, foot + place)
         _mark(axes, row, place, limits, rows)
@@ -202,7 +218,7 @@ def draw_forest(content: Content, said: Words, *, headline: bool = True) -> Figu
     return figure
 
 
-def _rows(content: Content, said: Words) -> list[_Row]:
+def _rows(content: Content, said: Words, *, in_order: bool) -> list[_Row]:
     """Cities by effect, those without one last; then all together and the prediction, unless there is one city."""
     simulated = content.simulated
     true_cities = simulated.cities if simulated else {}
@@ -215,9 +231,13 @@ def _rows(content: Content, said: Words) -> list[_Row]:
             truth = true_cities.get(alone)
             return [_Row("city", alone, content.pooled, truth)]
         return [_Row("pooled", said("all_cities"), content.pooled, mean)]
-    ordered = sorted(
-        content.cities,
-        key=lambda city: (math.inf if city.effect is None else city.effect, city.name),
+    ordered = (
+        content.cities
+        if in_order
+        else sorted(
+            content.cities,
+            key=lambda city: (math.inf if city.effect is None else city.effect, city.name),
+        )
     )
     rows = [_Row("city", city.name, city, true_cities.get(city.name)) for city in ordered]
     rows.append(_Row("pooled", said("all_cities"), content.pooled, mean))
@@ -262,10 +282,12 @@ def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _layout(rows: Sequence[_Row], content: Content, said: Words, width: float) -> _Layout:
+def _layout(
+    rows: Sequence[_Row], content: Content, said: Words, width: float, first_column: str
+) -> _Layout:
     names = max(
         [canvas.text_width(row.label, TEXT, bold=row.kind == "pooled") for row in rows]
-        + [canvas.text_width(said("city"), SMALL, bold=True)]
+        + [canvas.text_width(first_column, SMALL, bold=True)]
     )
     weights = sum(row.effect.weight is not None for row in rows if row.kind == "city") > 1
     weight_width = GUTTER + max(
@@ -379,10 +401,12 @@ def _label_places(
     return [(left, *labels[0][1:]), (right, *labels[1][1:])]
 
 
-def _column_heads(figure: Figure, content: Content, said: Words, layout: _Layout, y: float) -> None:
+def _column_heads(
+    figure: Figure, content: Content, said: Words, layout: _Layout, y: float, first_column: str
+) -> None:
     style: dict[str, Any] = {"size": SMALL, "weight": "bold", "color": canvas.MUTED}
     head = said("change_heading", level=level_text(content.level, said.language))
-    canvas.written(figure, MARGIN, y, said("city"), **style)
+    canvas.written(figure, MARGIN, y, first_column, **style)
     canvas.written(figure, layout.change_right, y, head, ha="right", **style)
     if layout.weights:
         canvas.written(figure, layout.weight_right, y, said("weight"), ha="right", **style)

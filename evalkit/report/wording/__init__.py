@@ -1,0 +1,1 @@
+"""Words of the pages that are not a run's report, each in its own table."""

@@ -1,0 +1,201 @@
+"""Words of the page about power, in English, Spanish and Portuguese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from evalkit.report.languages import Words
+from evalkit.report.numbers import check_language
+
+__all__ = ["TABLES", "power_words"]
+
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "language_name": "English",
+        "other_languages": "Other languages",
+        "title": "How many cities, cameras and months would it take?",
+        "to_detect": "To detect a change of {effect}",
+        "answer": "A study as assumed below detects it with a probability of {power}.",
+        "smallest": "With 80 % it would detect a change of {smallest} or more.",
+        "smallest_none": "With 80 % it would detect nothing, however large.",
+        "needed_heading": "What 80 % would take",
+        "needed_caption": "Each alone, the rest as assumed",
+        "quantity": "Quantity",
+        "now": "Assumed",
+        "needed": "Needed",
+        "cities": "Cities",
+        "cameras": "Cameras in each city",
+        "periods": "Periods, before and after together",
+        "between_cities": "cannot be reached: cities differ too much, and power never exceeds {best}",
+        "controls": "cannot be reached: too few controls, and power never exceeds {best}",
+        "too_many": "more than 100,000",
+        "curves_heading": "Power along each of them",
+        "curves_caption": "The thick line has the differences between cities that are assumed; the dashed one "
+        "none, the dotted one twice as much. The circle is the study as assumed.",
+        "curves_alt": "Power curves for a change of {effect}; as assumed the power is {power}.",
+        "power_axis": "Power, %",
+        "target": "80 %",
+        "tau_zero": "τ = 0",
+        "tau_plan": "τ = {tau}",
+        "tau_twice": "τ = {tau}",
+        "assumed_heading": "What is assumed",
+        "assumed_caption": "Assumptions; a period is a {period}",
+        "assumption": "Assumption",
+        "value": "Value",
+        "source": "From",
+        "given": "given",
+        "assumed": "default",
+        "panels": "panels",
+        "a_cities": "Cities",
+        "a_cameras": "Treated units in each",
+        "a_controls": "Control units in each",
+        "a_before": "Periods before go-live",
+        "a_after": "Periods after go-live",
+        "a_rate": "Incidents per treated unit and period without cameras",
+        "a_control_rate": "Incidents per control unit and period",
+        "a_dispersion": "Variance over that of Poisson counts",
+        "a_tau": "Standard deviation of effects between cities (log scale)",
+        "day": "day",
+        "week": "week",
+        "month": "month",
+        "quarter": "quarter",
+        "year": "year",
+        "method_heading": "How it is computed",
+        "method": "Two-by-two Poisson variance of each city, and the Knapp–Hartung interval of the "
+        "mean of equal cities. Unequal cities have less power than their average. Assumptions decide the "
+        "answer: vary them.",
+        "local": "Some figures come from cities' own counts. They have passed no gate: this page does not leave "
+        "the city.",
+        "one_city": "One city speaks for itself only: its power does not count the differences between cities.",
+        "made_by": "Made by evalkit {version}.",
+    },
+    "es": {
+        "language_name": "Español",
+        "other_languages": "Otros idiomas",
+        "title": "¿Cuántas ciudades, cámaras y meses harían falta?",
+        "to_detect": "Para detectar un cambio de {effect}",
+        "answer": "Un estudio como el supuesto lo detecta con una probabilidad de {power}.",
+        "smallest": "Con 80 % detectaría un cambio de {smallest} o mayor.",
+        "smallest_none": "Con 80 % no detectaría nada, por grande que fuera.",
+        "needed_heading": "Qué haría falta para 80 %",
+        "needed_caption": "Cada cosa por sí sola, lo demás como se supone",
+        "quantity": "Cantidad",
+        "now": "Supuesto",
+        "needed": "Necesario",
+        "cities": "Ciudades",
+        "cameras": "Cámaras en cada ciudad",
+        "periods": "Periodos, antes y después juntos",
+        "between_cities": "inalcanzable: las ciudades difieren demasiado, y la potencia nunca supera {best}",
+        "controls": "inalcanzable: hay muy pocos controles, y la potencia nunca supera {best}",
+        "too_many": "más de 100\u00a0000",
+        "curves_heading": "La potencia según cada cantidad",
+        "curves_caption": "La línea gruesa supone las diferencias entre ciudades indicadas; la discontinua, "
+        "ninguna; la de puntos, el doble. El círculo es el estudio supuesto.",
+        "curves_alt": "Curvas de potencia para un cambio de {effect}; como se supone, la potencia es {power}.",
+        "power_axis": "Potencia, %",
+        "target": "80 %",
+        "tau_zero": "τ = 0",
+        "tau_plan": "τ = {tau}",
+        "tau_twice": "τ = {tau}",
+        "assumed_heading": "Qué se supone",
+        "assumed_caption": "Supuestos; un periodo es un {period}",
+        "assumption": "Supuesto",
+        "value": "Valor",
+        "source": "Origen",
+        "given": "dado",
+        "assumed": "por defecto",
+        "panels": "paneles",
+        "a_cities": "Ciudades",
+        "a_cameras": "Unidades tratadas en cada una",
+        "a_controls": "Unidades de control en cada una",
+        "a_before": "Periodos antes de la activación",
+        "a_after": "Periodos después de la activación",
+        "a_rate": "Incidentes por unidad tratada y periodo sin cámaras",
+        "a_control_rate": "Incidentes por unidad de control y periodo",
+        "a_dispersion": "Varianza respecto de recuentos de Poisson",
+        "a_tau": "Desviación típica de los efectos entre ciudades (escala logarítmica)",
+        "day": "día",
+        "week": "periodo semanal",
+        "month": "mes",
+        "quarter": "trimestre",
+        "year": "año",
+        "method_heading": "Cómo se calcula",
+        "method": "Varianza de Poisson de la comparación dos por dos en cada ciudad, e intervalo de "
+        "Knapp–Hartung de la media de ciudades iguales. Ciudades desiguales tienen menos potencia que "
+        "su promedio. Los supuestos deciden la respuesta: conviene variarlos.",
+        "local": "Algunas cifras provienen de los recuentos de las propias ciudades. No han pasado ninguna "
+        "revisión: esta página no sale de la ciudad.",
+        "one_city": "Una ciudad habla solo de sí misma: su potencia no cuenta las diferencias entre ciudades.",
+        "made_by": "Hecho con evalkit {version}.",
+    },
+    "pt": {
+        "language_name": "Português",
+        "other_languages": "Outros idiomas",
+        "title": "Quantas cidades, câmeras e meses seriam necessários?",
+        "to_detect": "Para detectar uma mudança de {effect}",
+        "answer": "Um estudo como o suposto a detecta com probabilidade de {power}.",
+        "smallest": "Com 80 % detectaria uma mudança de {smallest} ou maior.",
+        "smallest_none": "Com 80 % não detectaria nada, por maior que fosse.",
+        "needed_heading": "O que seria preciso para 80 %",
+        "needed_caption": "Cada coisa por si só, o resto como suposto",
+        "quantity": "Quantidade",
+        "now": "Suposto",
+        "needed": "Necessário",
+        "cities": "Cidades",
+        "cameras": "Câmeras em cada cidade",
+        "periods": "Períodos, antes e depois juntos",
+        "between_cities": "inalcançável: as cidades diferem demais, e o poder nunca passa de {best}",
+        "controls": "inalcançável: há controles de menos, e o poder nunca passa de {best}",
+        "too_many": "mais de 100.000",
+        "curves_heading": "O poder segundo cada quantidade",
+        "curves_caption": "A linha grossa supõe as diferenças entre cidades indicadas; a tracejada, nenhuma; a "
+        "pontilhada, o dobro. O círculo é o estudo suposto.",
+        "curves_alt": "Curvas de poder para uma mudança de {effect}; como suposto, o poder é {power}.",
+        "power_axis": "Poder, %",
+        "target": "80 %",
+        "tau_zero": "τ = 0",
+        "tau_plan": "τ = {tau}",
+        "tau_twice": "τ = {tau}",
+        "assumed_heading": "O que se supõe",
+        "assumed_caption": "Suposições; um período é um {period}",
+        "assumption": "Suposição",
+        "value": "Valor",
+        "source": "Origem",
+        "given": "dado",
+        "assumed": "padrão",
+        "panels": "painéis",
+        "a_cities": "Cidades",
+        "a_cameras": "Unidades tratadas em cada uma",
+        "a_controls": "Unidades de controle em cada uma",
+        "a_before": "Períodos antes da ativação",
+        "a_after": "Períodos depois da ativação",
+        "a_rate": "Ocorrências por unidade tratada e período sem câmeras",
+        "a_control_rate": "Ocorrências por unidade de controle e período",
+        "a_dispersion": "Variância em relação a contagens de Poisson",
+        "a_tau": "Desvio-padrão dos efeitos entre cidades (escala logarítmica)",
+        "day": "dia",
+        "week": "período semanal",
+        "month": "mês",
+        "quarter": "trimestre",
+        "year": "ano",
+        "method_heading": "Como se calcula",
+        "method": "Variância de Poisson da comparação dois por dois em cada cidade, e intervalo de "
+        "Knapp–Hartung da média de cidades iguais. Cidades desiguais têm menos poder que sua média. As "
+        "suposições decidem a resposta: convém variá-las.",
+        "local": "Alguns números vêm das contagens das próprias cidades. Não passaram por nenhuma revisão: esta "
+        "página não sai da cidade.",
+        "one_city": "Uma cidade fala só de si mesma: seu poder não conta as diferenças entre cidades.",
+        "made_by": "Feito com evalkit {version}.",
+    },
+}
+"""Language → key → words."""
+
+
+def power_words(language: str) -> Words:
+    """The words of one language.
+
+    Raises:
+        ConfigError: it has no table.
+    """
+    return Words(language, TABLES[check_language(language)])
