@@ -39,7 +39,7 @@ demo: $(VENV)/.installed-study ## install, then show the whole way from incident
 
 .PHONY: test
 test: lint ## install, lint, type-check, check the layers, run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy and the import layers

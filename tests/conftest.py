@@ -19,6 +19,10 @@ os.environ.update(
     }
 )
 
+# Tests on all processors at once (pytest-xdist): a matrix product must not ask for all of them too.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -9,7 +9,7 @@ from evalkit.simulate import PRESETS, Preset, Simulation, simulate
 
 
 def small_preset(cities: int = 3) -> Preset:
-    """The demo's cities, a fifth of the size; cohorts stay large enough for the default policy."""
+    """The demo's cities, a fifth of the size, without checks; cohorts stay large enough for the default policy."""
     demo = PRESETS["demo"]
     shape = replace(
         demo.shape,
@@ -19,7 +19,7 @@ def small_preset(cities: int = 3) -> Preset:
         sites=(24, 24),
         batches=(3, 3),
     )
-    return replace(demo, name="demo", cities=demo.cities[:cities], shape=shape)
+    return replace(demo, name="demo", cities=demo.cities[:cities], shape=shape, placebo_periods=())
 
 
 def small_world(folder: Path, cities: int = 3, seed: int = 3) -> Simulation:

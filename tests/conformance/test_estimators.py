@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -17,8 +19,9 @@ from evalkit.core.discover import discover, estimators
 from evalkit.core.estimate import GLANCE_COLUMNS, SITE_COLUMNS, TIDY_COLUMNS, Estimate
 from evalkit.core.estimator import RELEASE_CLASSES, Estimator, Question, estimate
 from evalkit.core.panel import Panel, Role, concatenate
+from evalkit.core.settings import COMMON
 from evalkit.core.statistics import Statistics, merge, merge_all
-from evalkit.core.study import Study
+from evalkit.core.study import Analysis, Study
 from evalkit.disclosure.gate import review
 from evalkit.disclosure.ledger import Ledger
 from evalkit.disclosure.release import parse_release
@@ -38,6 +41,22 @@ SAME = 1e-10
 INVARIANT = 1e-9
 
 ALL = sorted(estimators())
+
+OF_TOTALS = ("rate_ratio", "wdd")
+"""These use one before and one after of the whole roll-out; their support counts those cells."""
+
+PER_EXPOSURE = ("linear_did",)
+"""The effect is a difference of incidents per unit of exposure, not a ratio."""
+
+OF_CHANCE = ("regression_to_the_mean",)
+"""What chance alone leads to expect: nothing where places are treated at random, whatever cameras do."""
+
+
+REFUSED: dict[str, set[str]] = {
+    "counterfactual_model": {"scale"},
+    "random_effects": {"design"},
+}
+"""Keys it looks at only to refuse a study."""
 
 
 def study_for(name: str) -> Study:
@@ -181,7 +200,10 @@ def test_scaling_the_exposure_of_a_city_changes_nothing(name: str) -> None:
     """Counts per day or per year: the effect is a ratio."""
     panels = cities()
     scaled = tuple(replace(panel, exposure=panel.exposure * 30.5) for panel in panels)
-    assert_same(run(name, panels), run(name, scaled), INVARIANT)
+    found = run(name, scaled)
+    if name in PER_EXPOSURE:
+        found = replace(found, effect=found.effect * 30.5, covariance=found.covariance * 30.5**2)
+    assert_same(run(name, panels), found, INVARIANT)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -214,7 +236,7 @@ def test_support_counts_are_true(name: str) -> None:
             key = (cohort, phase)
             members, incidents = recounted.get(key, (set(), 0.0))
             recounted[key] = (members | {unit}, incidents + design.outcome[unit, period])
-    if name == "rate_ratio":
+    if name in OF_TOTALS:
         assert (
             sum(cell.units for cell in support.cells if cell.phase == "before") == support.clusters
         )
@@ -251,7 +273,14 @@ def test_recovers_a_known_effect(name: str) -> None:
 
     panels = tuple(city(f"c{i}", 40 + i, treated=60, controls=80, effect=-0.2) for i in range(4))
     found = run(name, panels)
-    assert abs(found.effect[0] + 0.2) < 3 * found.std_error[0]
+    truth = -0.2
+    if name in OF_CHANCE:
+        truth = 0.0
+    elif name == "wdd":
+        truth = _incidents_prevented(panels, -0.2)
+    elif name in PER_EXPOSURE:
+        truth = _change_per_cell(panels, -0.2)
+    assert abs(found.effect[0] - truth) < 3 * found.std_error[0]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -270,6 +299,24 @@ def _incidents_outside_rollout(design) -> float:
     return float(design.outcome[:, keep].sum())
 
 
+def _incidents_prevented(panels: tuple[Panel, ...], effect: float) -> float:
+    """Change in targets after the roll-out that an effect on the log scale stands for; negative if prevented."""
+    total = 0.0
+    for panel in panels:
+        (design,) = design_of(panel, study_for("wdd"))
+        after = (design.treated[design.ever_treated] > 0).all(axis=0)
+        total += design.outcome[np.ix_(design.ever_treated, after)].sum()
+    return total * (1 - math.exp(-effect))
+
+
+def _change_per_cell(panels: tuple[Panel, ...], effect: float) -> float:
+    """Mean change of a treated unit's incidents in a period that an effect on the log scale stands for."""
+    designs = [design_of(panel, study_for("linear_did"))[0] for panel in panels]
+    incidents = sum(float((one.outcome * one.treated).sum()) for one in designs)
+    cells = sum(float((one.exposure * one.treated).sum()) for one in designs)
+    return incidents * (1 - math.exp(-effect)) / cells
+
+
 def _over_the_wire(content: RecordDict) -> RecordDict:
     """Flower's own serialisation there and back, as between processes."""
     children = dict(_walk(content))
@@ -280,3 +327,28 @@ def _walk(record):
     for object_id, child in (record.children or {}).items():
         inner = dict(_walk(child))
         yield object_id, type(child).inflate(child.deflate(), children=inner or None)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_keys_it_reads_are_keys_of_the_study(name: str) -> None:
+    one = estimators()[name]
+    assert list(one.reads) == sorted(set(one.reads))
+    assert set(one.reads) <= set(Analysis.__struct_fields__) - set(COMMON)
+    assert ("randomisation" in one.reads) is getattr(one, "randomises", False)
+    assert ("scale" in one.reads) is (len(one.scales) == 2)
+
+
+def test_every_key_of_the_study_is_read_by_an_estimator() -> None:
+    read = {key for one in estimators().values() for key in one.reads}
+    assert read | set(COMMON) == set(Analysis.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_keys_it_reads_are_those_its_code_names(name: str) -> None:
+    """Of the file itself: each key named there, but for ``level``, is claimed."""
+    one = estimators()[name]
+    text = Path(str(inspect.getsourcefile(type(one)))).read_text(encoding="utf-8")
+    named = set(re.findall(r"analysis\.(\w+)", text)) & set(Analysis.__struct_fields__)
+    if "reassignments" in text:
+        named.add("randomisation")
+    assert named - set(COMMON) - REFUSED.get(name, set()) <= set(one.reads)

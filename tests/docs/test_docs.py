@@ -43,6 +43,11 @@ def test_every_code_a_city_can_send_is_explained(code: str) -> None:
     assert code in text("reference/errors.md")
 
 
+def test_the_meaning_of_a_separation_names_both_causes() -> None:
+    """It is all that a server sees of a city's refusal."""
+    assert {"incident", "covariates"} <= set(re.findall(r"\w+", _MEANINGS["ESTIMATE-SEPARATION"]))
+
+
 @pytest.mark.parametrize("key", Policy.__struct_fields__)
 def test_every_policy_key_is_explained(key: str) -> None:
     assert f"`{key}`" in text("reference/disclosure.md")

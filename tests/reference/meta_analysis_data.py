@@ -91,3 +91,36 @@ SMALL_DESIGNS: Final[dict[str, tuple[tuple[float, float], ...]]] = {
         (-0.138601, 3.0),
     ),
 }
+
+# The same trials: absolute latitude, year of publication, and how subjects were allocated.
+BCG_LATITUDE: Final = (44, 55, 42, 52, 13, 44, 19, 13, 27, 42, 18, 33, 33)
+BCG_YEAR: Final = (
+    1948,
+    1949,
+    1960,
+    1977,
+    1973,
+    1953,
+    1973,
+    1980,
+    1968,
+    1961,
+    1974,
+    1969,
+    1976,
+)
+BCG_ALLOCATION: Final = (
+    "random",
+    "random",
+    "random",
+    "random",
+    "alternate",
+    "alternate",
+    "random",
+    "random",
+    "random",
+    "systematic",
+    "systematic",
+    "systematic",
+    "systematic",
+)

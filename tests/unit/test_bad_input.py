@@ -96,7 +96,7 @@ def cameras() -> pl.DataFrame:
     )
 
 
-def incidents() -> pl.DataFrame:
+def even() -> pl.DataFrame:
     """Two incidents a month at every camera, one at every point of a fine grid."""
     grid = [
         (WEST + 0.0009 + 0.0018 * i, SOUTH + 0.0009 + 0.0018 * j)
@@ -109,6 +109,14 @@ def incidents() -> pl.DataFrame:
         for lon, lat in [*camera_places(), *camera_places(), *grid]:
             rows.append((f"{day} 12:00:00", lon, lat))
     return pl.DataFrame(rows, schema=["when", "lon", "lat"], orient="row")
+
+
+def incidents() -> pl.DataFrame:
+    """The same, but here and there one is missing: places that are all alike have no standard error."""
+    rows = even().with_row_index("row")
+    place = pl.struct("lon", "lat").rank("dense") % 7
+    month = pl.col("when").str.slice(5, 2).cast(pl.Int64)
+    return rows.filter((place * 5 + month * 3 + pl.col("row") % 11) % 6 > 0).drop("row")
 
 
 def study(folder: Path, estimator: str = "random_effects", more: str = "") -> Path:
@@ -271,6 +279,14 @@ def test_studies_that_mean_nothing(
     assert words in err
 
 
+def test_a_quorum_above_the_number_of_cities(study_run, tmp_path: Path) -> None:
+    asked = study(tmp_path, more="[federation]\nquorum = 2")
+    code, _, err = study_run(asked, town(tmp_path))
+    assert code == 3
+    assert "2 cities must answer and the run has 1" in err
+    assert not list((tmp_path / "runs").glob("*"))
+
+
 def test_wrong_encoding(run: Run, tmp_path: Path) -> None:
     site = town(tmp_path)
     text = (tmp_path / "incidents.csv").read_text().replace("when", "fecha_año")
@@ -364,6 +380,50 @@ def test_one_cohort_only_is_allowed_with_a_note(study_run, run: Run, tmp_path: P
     assert "Effect:" in out
 
 
+@pytest.mark.parametrize(
+    ("estimator", "ending", "words"),
+    [
+        ("poisson_did", 8, "no variance"),
+        ("linear_did", 8, "no variance"),
+        # a first stage fails inside its city, which tells the kind of error and nothing else
+        ("random_effects", 7, "town: ESTIMATE"),
+    ],
+)
+def test_units_that_are_all_alike_have_no_error(
+    study_run, tmp_path: Path, estimator: str, ending: int, words: str
+) -> None:
+    """One cohort and the same incidents everywhere: an interval of no width would look like certainty."""
+    site = town(tmp_path)
+    even().write_csv(tmp_path / "incidents.csv")
+    cameras().with_columns(live=pl.lit("2020-09-01")).write_csv(tmp_path / "cameras.csv")
+    code, out, err = study_run(study(tmp_path, estimator), site)
+    assert code == ending
+    assert "Effect:" not in out
+    assert words in err
+    assert "way out: " in err
+
+
+def test_checks_of_an_event_study_are_written_and_recomputed(
+    study_run, run: Run, tmp_path: Path
+) -> None:
+    site = town(tmp_path)
+    asked = study(tmp_path, "poisson_did", 'design = "event_time"\nevent_window = [-3, 3]')
+    code, out, _ = study_run(asked, site)
+    assert code == 0
+    assert "Check:    pre_trend: " in out
+    folder = tmp_path / "runs" / "latest"
+    result = json.loads((folder / "result.json").read_text())
+    assert {one["name"] for one in result["checks"]} >= {"pre_trend", "small_cohorts"}
+    assert result["event_study"]["critical_value"] > 1.96
+    assert run("review", "verify", folder)[0] == 0
+    for key, changed in (("checks", "checks"), ("event_study", "event study")):
+        broken = {**result, key: type(result[key])()}
+        (folder / "result.json").write_text(json.dumps(broken))
+        code, _, err = run("review", "verify", folder)
+        assert code != 0
+        assert changed in err
+
+
 def without_incidents_after_go_live(folder: Path) -> Path:
     site = town(folder, policy="min_incidents = 1")
     near = pl.lit(value=False)
@@ -453,6 +513,21 @@ def test_a_city_without_a_panel(run: Run, tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 5
     assert "PANEL-ABSENT" in err
+
+
+def test_facts_that_the_estimator_does_not_use_are_not_asked_of_a_city(
+    run: Run, study_run, tmp_path: Path
+) -> None:
+    named = 'moderators = ["population"]'
+    asked = study(tmp_path, "wdd", named)
+    code, out, err = study_run(asked, town(tmp_path))
+    assert code == 0, err
+    assert "Ignored:  moderators (not used by wdd)" in out
+    found = json.loads((tmp_path / "runs" / "latest" / "result.json").read_text())
+    assert found["ignored"] == ["moderators"]
+    code, _, err = study_run(study(tmp_path, "random_effects", named), town(tmp_path))
+    assert code == 3
+    assert "CONFIG-MODERATOR" in err
 
 
 def test_a_city_without_a_policy_refuses(study_run, tmp_path: Path) -> None:

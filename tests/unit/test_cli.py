@@ -120,7 +120,8 @@ def test_what_is_printed_as_json_is_the_result_file(finished: Path) -> None:
     printed = json.loads((finished.parent / "printed.json").read_text())
     assert printed == json.loads((finished / "latest" / "result.json").read_text())
     assert set(printed) == {
-        "evalkit", "study", "estimate", "claim", "verdict", "placebo", "absent", "truth", "files",
+        "evalkit", "study", "estimate", "claim", "verdict", "placebo", "absent", "checks",
+        "derived", "event_study", "untested", "ignored", "across", "truth", "files",
     }  # fmt: skip
     assert set(printed["study"]) == {"name", "title", "hash"}
     for path in printed["files"].values():
@@ -185,6 +186,9 @@ def test_verify_recomputes_and_finds_a_changed_release(
         "study": result["study"]["hash"],
         "claim": result["claim"]["name"],
         "verdict": result["verdict"]["outcome"],
+        "derived": 0,
+        "not_estimated": [],
+        "other_versions": {},
     }
     words = run("review", "verify", finished / "latest")
     assert result["verdict"]["reason"]["en"] in words.out
@@ -218,6 +222,11 @@ def other_outcome(result: dict) -> None:
         ("result.json", lambda r: r["estimate"].update(df=99.0), "estimate"),
         ("estimate.json", lambda e: e.update(df=99.0), "estimate"),
         ("result.json", lambda r: r["study"].update(hash="0" * 64), "study"),
+        ("result.json", lambda r: r["study"].update(title="Another title"), "study"),
+        ("result.json", lambda r: r.update(evalkit="0.0.1"), "version of evalkit"),
+        ("result.json", lambda r: r["ignored"].append("bootstrap"), "settings not used"),
+        ("versions.json", lambda v: v.update(evalkit="0.0.1"), "version of evalkit"),
+        ("roster.json", lambda r: r["answered"].pop(), "cities that answered"),
         ("result.json", lambda r: r["placebo"].append("alta"), "placebo cities"),
         ("roster.json", lambda r: r["expected"].append("zona"), "absent cities"),
     ],
@@ -229,6 +238,17 @@ def test_verify_finds_whatever_else_was_changed(
     ended = run("review", "verify", copied)
     assert ended.code == 7
     assert f"differs from the recorded one: {part}." in ended.err
+
+
+def test_verify_says_which_versions_are_not_those_of_the_run(run: Run, copied: Path) -> None:
+    change(copied / "versions.json", lambda versions: versions.update(numpy="1.0"))
+    ended = run("review", "verify", copied)
+    assert ended.code == 0
+    here = RunFolder(copied).other_versions()["numpy"][1]
+    assert f"numpy 1.0 → {here}" in ended.out
+    assert run("review", "verify", copied, "--json").json["other_versions"] == {
+        "numpy": ["1.0", here]
+    }
 
 
 def test_verify_knows_the_study_that_the_cities_answered(run: Run, copied: Path) -> None:
@@ -252,7 +272,9 @@ def test_verify_finds_a_release_that_nobody_asked_for(run: Run, copied: Path) ->
     assert "4 releases are recorded and the study asks for 3" in ended.err
 
 
-@pytest.mark.parametrize("name", ["result.json", "releases.json", "claim.json", "roster.json"])
+@pytest.mark.parametrize(
+    "name", ["result.json", "releases.json", "claim.json", "roster.json", "versions.json"]
+)
 @pytest.mark.parametrize("content", [None, b"", b"[1]", b'{"a": [1]}'])
 def test_verify_says_which_file_is_damaged(
     run: Run, copied: Path, name: str, content: bytes | None
@@ -281,6 +303,11 @@ def test_stored_panels_give_the_same_estimate(
     )  # fmt: skip
     before = json.loads((finished / "latest" / "estimate.json").read_text())
     assert again.json["estimate"] == before
+    assert not (tmp_path / "latest" / "figures").exists()
+    page = (tmp_path / "latest" / "report.html").read_text(encoding="utf-8")
+    assert "<svg" not in page
+    assert again.json["files"]["report"].endswith("report.html")
+    assert "picture" not in again.json["files"]
     assert not (tmp_path / "mlflow.db").exists()
 
 
@@ -351,6 +378,7 @@ def test_site_panel_preview_and_ledger(run: Run, world: Simulation, finished: Pa
     built = run("site", "panel", "--site", site, "--study", study, "--json")
     assert set(built.json) == {
         "site", "study", "units", "periods", "account", "balance", "notes", "page", "pictures",
+        "specifications_without_panel", "checks_without_panel",
     }  # fmt: skip
     came, *went = built.json["account"].values()
     assert came == sum(went)
@@ -387,7 +415,10 @@ def test_study_new_and_check(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     assert run("study", "new", path).code == 0
     found = run("study", "check", path, "--json")
-    assert set(found.json) == {"name", "title", "hash", "release_class", "claim", "study"}
+    assert set(found.json) == {
+        "name", "title", "hash", "release_class", "claim", "ignored", "specifications",
+        "derived", "study",
+    }  # fmt: skip
     assert found.json["hash"] == study_hash(load_study(path))
     assert found.json["release_class"] == "estimate"
     assert "Hash:" in run("study", "check", path).out

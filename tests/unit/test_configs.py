@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.claims.claim import load_claim
+from evalkit.claims.cost import load_costs
 from evalkit.cli.study import claim_of
 from evalkit.config import load_site, load_study
 from evalkit.core.discover import estimator
@@ -34,6 +35,11 @@ def test_recipes(path: Path) -> None:
     assert site.policy is not None
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("costs/*.toml")), ids=lambda path: path.stem)
+def test_costs(path: Path) -> None:
+    assert load_costs(path).per_crime
+
+
 def test_nothing_else_is_shipped() -> None:
     folders = {path.parent.name for path in CONFIGS.rglob("*") if path.is_file()}
-    assert folders == {"claims", "studies", "sites"}
+    assert folders == {"claims", "costs", "studies", "sites"}

@@ -156,6 +156,24 @@ def test_steps_must_follow_an_answered_round(tmp_path: Path) -> None:
         answer(ask(number=2, at=5.0), ledger)
 
 
+def test_steps_of_a_long_question_follow_one_another_too(tmp_path: Path) -> None:
+    """The next step is held against all parameters in the ledger, however many the city allows."""
+    ledger, many = Ledger(tmp_path / "ledger.jsonl"), 300
+    policy = replace_struct(OPEN_POLICY, max_parameters=many)
+    statistics = estimator("poisson_did").summarise(city("alta", 1), ask())
+    for number, at in ((0, 0.5), (1, 1.0)):
+        question = replace(ask(number), parameters=np.full(many, at))
+        gate.review(
+            replace(statistics, stage=question.stage),
+            question,
+            policy,
+            ledger,
+            fingerprint="0" * 64,
+            site="alta",
+        )
+    assert [len(entry["parameters"]) for entry in ledger.entries()] == [many, many]
+
+
 def test_the_budget_counts_distinct_questions_and_repeats_are_free(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl")
     policy = replace_struct(OPEN_POLICY, max_rounds=3)

@@ -6,23 +6,32 @@ import datetime as dt
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from evalkit.core.panel import concatenate
+from evalkit.core.panel import Panel, concatenate
 from evalkit.core.study import Treatment, Units
 from evalkit.errors import NoPanelError, PanelError
+from evalkit.panel import store as panel_store
 from evalkit.panel.build import Built
 from evalkit.panel.store import read_built, read_panel, write_panel
 from tests.panel_frames import build, camera, camera_frame, incident, incident_frame, study
 
 CATCHMENT = Units(kind="catchment")
-FILES = ["units.parquet", "counts.parquet", "exposure.parquet", "dose.parquet", "panel.json"]
+FILES = [
+    "units.parquet",
+    "counts.parquet",
+    "exposure.parquet",
+    "dose.parquet",
+    "arrays.msgpack",
+    "panel.json",
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +82,46 @@ def test_zeros_and_full_exposure_are_not_stored(built: Built, tmp_path: Path) ->
     assert len(stored) == np.count_nonzero(built.panel.counts)
     assert stored["count"].max() == 300
     assert len(pl.read_parquet(folder / "exposure.parquet")) == (built.panel.exposure != 1).sum()
+
+
+def test_a_large_panel_has_no_arrays_beside_its_tables(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is the same panel to whoever reads it."""
+    write_panel(built, tmp_path / "small")
+    monkeypatch.setattr(panel_store, "SMALL", 1)
+    folder = write_panel(built, tmp_path / "large")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {"arrays.msgpack"})
+    small, large = read_panel(tmp_path / "small"), read_panel(tmp_path / "large")
+    for field in fields(Panel):
+        one, other = getattr(small, field.name), getattr(large, field.name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other)
+        else:
+            assert one == other
+
+
+def test_panels_of_version_2_are_read(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those were written without arrays."""
+    monkeypatch.setattr(panel_store, "SMALL", 1)
+    monkeypatch.setattr(panel_store, "FORMAT", 2)
+    path = write_panel(built, tmp_path) / "panel.json"
+    assert json.loads(path.read_text())["format"] == 2
+    monkeypatch.undo()
+    assert np.array_equal(read_panel(tmp_path).counts, built.panel.counts)
+
+
+@pytest.mark.parametrize("arrays", [b"", b"\x80", msgspec.msgpack.encode({"unit_ids": []})])
+def test_arrays_that_are_none_are_refused_whatever_their_digest(
+    built: Built, tmp_path: Path, arrays: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel_store, "_arrays", lambda _: arrays)
+    write_panel(built, tmp_path)
+    with pytest.raises(PanelError, match="changed"):
+        read_panel(tmp_path)
 
 
 def test_writing_again_replaces(built: Built, tmp_path: Path) -> None:
