@@ -25,8 +25,8 @@ from typing import Any, Final
 
 from worlds import WORLDS
 
+from evalkit.cli.run_options import claim_of
 from evalkit.cli.running import Plan, build_panels, run_study
-from evalkit.cli.study import claim_of
 from evalkit.config import load_study
 from evalkit.simulate import load_truth
 from evalkit.simulate import simulate as write

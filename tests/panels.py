@@ -76,3 +76,24 @@ def cities() -> tuple[Panel, ...]:
         city("clara", 3, effect=-0.1, cohorts=(6, 15)),
         city("dorada", 4, treated=15, rate=12.0),
     )
+
+
+def one_city(seed: int, effect: float, *, units: int = 60, periods: int = 24) -> Panel:
+    """A city whose cameras go live together, with Poisson counts of one rate."""
+    random = np.random.default_rng(seed)
+    live = np.where(np.arange(units) < units // 3, periods // 2, NEVER)
+    after = (live[:, None] != NEVER) & (np.arange(periods) > live[:, None])
+    counts = random.poisson(2.0 * np.exp(effect * after))
+    return Panel(
+        sites=(f"city{seed}",),
+        crime_types=("robbery", "theft"),
+        periods=tuple(dt.date(2020 + m // 12, m % 12 + 1, 1) for m in range(periods)),
+        unit_ids=np.array([f"u{i:03d}" for i in range(units)]),
+        site_of_unit=np.zeros(units, dtype=np.int64),
+        role=np.where(live == NEVER, int(Role.CONTROL), int(Role.TREATED)),
+        first_live=live,
+        last_live=live.copy(),
+        counts=np.stack([counts, np.zeros_like(counts)]),
+        exposure=np.ones((units, periods)),
+        fingerprint=f"{seed:064x}",
+    )

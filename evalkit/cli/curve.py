@@ -6,7 +6,6 @@ import contextlib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,15 @@ from evalkit import __version__
 from evalkit.claims.claim import Claim
 from evalkit.cli.conclusion import verdict_on
 from evalkit.cli.output import counted, progress
-from evalkit.cli.running import Plan, assemble, check_plan, new_folder, point_latest, shown
+from evalkit.cli.running import (
+    Plan,
+    assemble,
+    check_plan,
+    in_every_city,
+    new_folder,
+    point_latest,
+    shown,
+)
 from evalkit.core.discover import estimator
 from evalkit.core.estimate import Estimate, percent_change
 from evalkit.core.specifications import Specification, specifications_of
@@ -73,20 +80,7 @@ def build_curve_panels(plan: Plan) -> dict[str, dict[str, str]]:
         ReadError, TaxonomyError, RefusalError: of the first city that fails.
     """
     check_plan(plan)
-    names = [bench.site.name for bench in plan.benches]
-    with (
-        progress("panels", len(names), quiet=plan.quiet) as step,
-        ThreadPoolExecutor(max_workers=2) as pool,
-    ):
-        jobs = {
-            bench.site.name: pool.submit(store_specifications, bench, plan.study)
-            for bench in plan.benches
-        }
-        failed: dict[str, dict[str, str]] = {}
-        for name, job in jobs.items():
-            failed[name] = job.result()
-            step(name)
-    return failed
+    return in_every_city(plan, store_specifications)
 
 
 def run_curve(plan: Plan) -> dict[str, Any]:

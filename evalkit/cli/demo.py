@@ -46,9 +46,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Simulate cities, let each read its own messy files, run a federated study, test the claim."""
+    from evalkit.cli.run_options import claim_of
     from evalkit.cli.running import Plan, build_panels, print_result, run_study
     from evalkit.cli.simulate import chosen_preset
-    from evalkit.cli.study import claim_of
     from evalkit.simulate import load_truth, simulate
     from evalkit.workbench import open_bench
 

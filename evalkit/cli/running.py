@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ from evalkit.cli.conclusion import (
     untested_because,
     verdict_on,
 )
-from evalkit.cli.output import Step, cities, counted, progress, say
+from evalkit.cli.output import cities, counted, progress, say
 from evalkit.core.estimate import Estimate, percent_change
 from evalkit.core.estimator import Question
 from evalkit.core.falsification import derived_of
@@ -66,6 +66,10 @@ UNDEFINED: Final = "not defined"
 """An end of an interval, or an effect, that is no number: `Estimate.to_dict` has null for it."""
 
 Round = tuple[Question, Statistics, Estimate | Question]
+
+
+Built = TypeVar("Built")
+"""What a city has when its panels are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +138,29 @@ def build_panels(plan: Plan) -> None:
         ReadError, PanelError: of the first city that fails; the others are still built.
     """
     check_plan(plan)
+    in_every_city(plan, store_study)
+
+
+def in_every_city(plan: Plan, build: Callable[[Bench, Study], Built]) -> dict[str, Built]:
+    """What ``build`` gives in each city, two cities at a time.
+
+    Raises:
+        EvalkitError: of the first city that fails; the others are still built.
+    """
     names = [bench.site.name for bench in plan.benches]
     with (
         progress("panels", len(names), quiet=plan.quiet) as step,
         ThreadPoolExecutor(max_workers=2) as pool,
     ):
-        jobs = {
-            bench.site.name: pool.submit(_build_one, bench, plan.study, step)
-            for bench in plan.benches
-        }
-        errors: list[EvalkitError] = []
-        for job in jobs.values():
+
+        def one(bench: Bench) -> Built:
             try:
-                job.result()
-            except EvalkitError as error:
-                errors.append(error)
-    if errors:
-        raise errors[0]
+                return build(bench, plan.study)
+            finally:
+                step(bench.site.name)
+
+        jobs = {bench.site.name: pool.submit(one, bench) for bench in plan.benches}
+    return {name: job.result() for name, job in jobs.items()}
 
 
 def run_study(plan: Plan) -> dict[str, Any]:
@@ -285,13 +295,6 @@ def _print_cities(estimate: Mapping[str, Any], truth: Mapping[str, Any] | None) 
         beside = f"   truth {_percent(percent_change(known))}" if known is not None else ""
         point, ends = _numbers(row, estimate["scale"])
         say(f"  {row['site']:<14} {point:>8} {ends}{beside}")
-
-
-def _build_one(bench: Bench, study: Study, step: Step) -> None:
-    try:
-        store_study(bench, study)
-    finally:
-        step(bench.site.name)
 
 
 def _open_tracker(plan: Plan, run: RunFolder) -> Tracker:

@@ -12,12 +12,12 @@ from typing import Final
 
 import click
 
-from evalkit.claims.claim import Claim, load_claim
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.run_options import claim_of, plan_of, run_options
 from evalkit.cli.study_cost import cost
 from evalkit.cli.study_curve import curve
 from evalkit.cli.study_power import power
-from evalkit.config import find_config, load_study, parse_toml
+from evalkit.config import load_study, parse_toml
 from evalkit.core.discover import estimator
 from evalkit.core.falsification import derived_of
 from evalkit.core.settings import answers_with, check_askable, ignored_note, ignored_settings
@@ -157,22 +157,7 @@ def check(path: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--site",
-    "sites",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    required=True,
-    help="A city's site file; once for each city.",
-)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option(
-    "--reuse-panels", is_flag=True, help="Use the panels already stored; do not read raw files."
-)
-@click.option("--no-tracking", is_flag=True, help="Do not record the run in MLflow.")
-@click.option("--no-pictures", is_flag=True, help="Draw nothing.")
-@as_json_option
+@run_options("Draw nothing.")
 def run(
     path: Path,
     sites: tuple[Path, ...],
@@ -183,19 +168,18 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a study over cities on this machine, each behind its own gate and ledger."""
-    from evalkit.cli.running import Plan, build_panels, print_result, run_study
-    from evalkit.workbench import open_bench
+    from evalkit.cli.running import build_panels, print_result, run_study
 
     study = load_study(path)
     check_askable(study)
-    plan = Plan(
-        study=study,
-        claim=claim_of(study, path),
-        benches=[open_bench(site) for site in sites],
-        root=out,
-        tracking=not no_tracking,
-        pictures=not no_pictures,
-        quiet=as_json,
+    plan = plan_of(
+        study,
+        path,
+        sites,
+        out=out,
+        no_tracking=no_tracking,
+        no_pictures=no_pictures,
+        as_json=as_json,
     )
     ignored = ignored_note(study)
     if ignored and not as_json:
@@ -241,10 +225,3 @@ def _short_name(stem: str) -> str:
     """A file's name as a study's: small letters without accents, digits, ``.``, ``_`` and ``-``."""
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_.-]+", "-", plain).strip("-_.")[:64] or "study"
-
-
-def claim_of(study: Study, path: Path) -> Claim | None:
-    """The claim a study names, looked up beside it and among the shipped ones."""
-    if study.claim is None:
-        return None
-    return load_claim(find_config("claims", study.claim, path.resolve().parent))

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import click
 
-from evalkit.cli.output import as_json_option, cities, counted, print_json, say
+from evalkit.cli.output import cities, counted, print_json, say
+from evalkit.cli.run_options import plan_of, run_options
 
 __all__ = ["curve"]
 
@@ -22,22 +23,7 @@ LABELS: Final = {
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--site",
-    "sites",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    required=True,
-    help="A city's site file; once for each city.",
-)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option(
-    "--reuse-panels", is_flag=True, help="Use the panels already stored; do not read raw files."
-)
-@click.option("--no-tracking", is_flag=True, help="Do not record the run in MLflow.")
-@click.option("--no-pictures", is_flag=True, help="Draw nothing and write no page.")
-@as_json_option
+@run_options("Draw nothing and write no page.")
 def curve(
     path: Path,
     sites: tuple[Path, ...],
@@ -49,21 +35,18 @@ def curve(
 ) -> None:
     """Estimate every combination of a study's [specifications], all in the same few rounds."""
     from evalkit.cli.curve import build_curve_panels, check_curve, run_curve
-    from evalkit.cli.running import Plan
-    from evalkit.cli.study import claim_of
     from evalkit.config import load_study
-    from evalkit.workbench import open_bench
 
     study = load_study(path)
     check_curve(study)
-    plan = Plan(
-        study=study,
-        claim=claim_of(study, path),
-        benches=[open_bench(site) for site in sites],
-        root=out,
-        tracking=not no_tracking,
-        pictures=not no_pictures,
-        quiet=as_json,
+    plan = plan_of(
+        study,
+        path,
+        sites,
+        out=out,
+        no_tracking=no_tracking,
+        no_pictures=no_pictures,
+        as_json=as_json,
     )
     if not reuse_panels:
         build_curve_panels(plan)

@@ -11,7 +11,7 @@ Vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import EstimationError
 
-__all__ = ["Cell", "Phase", "Statistics", "Support", "merge", "merge_all"]
+__all__ = ["Cell", "Phase", "Statistics", "Support", "additive", "merge", "merge_all"]
 
 Phase = Literal["before", "after", "all", "term"]
 
@@ -93,41 +93,57 @@ class Statistics:
         return next(iter(self.parts.values()))
 
 
+def additive(
+    estimator: str,
+    stage: str,
+    sites: tuple[str, ...],
+    cities: Iterable[tuple[Mapping[str, NDArray[np.float64]], Support]],
+) -> Statistics:
+    """One statistic of a panel's cities, their fields summed from the first to the last.
+
+    Args:
+        estimator: that was asked.
+        stage: of its question.
+        sites: names of the cities.
+        cities: fields and support of each.
+
+    Raises:
+        EstimationError: cities have different fields or shapes.
+    """
+    answered = list(cities)
+    return Statistics(
+        estimator,
+        stage,
+        "additive",
+        {sites: _sum([fields for fields, _ in answered])},
+        tuple(support for _, support in answered),
+    )
+
+
 def merge(left: Statistics, right: Statistics) -> Statistics:
     """Combine two cities' statistics; associative and commutative up to rounding of sums.
 
     Raises:
         EstimationError: different questions, different shapes, or a city twice.
     """
-    if (left.estimator, left.stage, left.kind) != (right.estimator, right.stage, right.kind):
-        raise EstimationError("statistics that answer different questions cannot be merged")
-    if set(left.sites) & set(right.sites):
-        raise EstimationError("a city's statistics would be counted twice")
-    support = tuple(sorted((*left.support, *right.support), key=lambda one: one.site))
-    if left.kind == "collected":
-        parts = dict(sorted({**left.parts, **right.parts}.items()))
-        return Statistics(left.estimator, left.stage, left.kind, parts, support)
-    a, b = left.total(), right.total()
-    if a.keys() != b.keys() or any(a[name].shape != b[name].shape for name in a):
-        raise EstimationError("cities sent statistics of different fields or shapes")
-    summed = {name: a[name] + b[name] for name in a}
-    sites = tuple(sorted((*left.sites, *right.sites)))
-    return Statistics(left.estimator, left.stage, left.kind, {sites: summed}, support)
+    return _combine((left, right))
 
 
 def merge_all(statistics: Sequence[Statistics]) -> Statistics:
     """Merge in the order of city names, so that the same answers always give the same bits.
-
-    The same as merging one by one, but the names are gone through once and not once for every city.
 
     Raises:
         EstimationError: no answers, or as `merge`.
     """
     if not statistics:
         raise EstimationError("no city answered", way_out="see which sites refused, and why")
-    ordered = sorted(statistics, key=lambda one: one.sites)
-    if len(ordered) < 3:
-        return reduce(merge, ordered)
+    if len(statistics) == 1:
+        return statistics[0]
+    return _combine(sorted(statistics, key=lambda one: one.sites))
+
+
+def _combine(ordered: Sequence[Statistics]) -> Statistics:
+    """All at once, so that the names of the cities are gone through once and not once for every city."""
     first = ordered[0]
     asked = (first.estimator, first.stage, first.kind)
     if any((one.estimator, one.stage, one.kind) != asked for one in ordered):

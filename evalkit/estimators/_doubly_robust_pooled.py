@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from evalkit.core.design import Design, cell_of, cells_by_pattern, design_of, pa
 from evalkit.core.estimate import Estimate
 from evalkit.core.estimator import Question
 from evalkit.core.panel import Panel
-from evalkit.core.statistics import Cell, Statistics, Support
+from evalkit.core.statistics import Cell, Statistics, Support, additive
 from evalkit.core.study import Study
 from evalkit.errors import EstimationError, SeparationError
 from evalkit.estimators._doubly_robust_state import (
@@ -101,20 +101,15 @@ def summarise_pooled(panel: Panel, question: Question) -> Statistics:
     Raises:
         EstimationError: covariates cannot be computed, or the question is not one of this estimator's.
     """
-    parts: dict[tuple[str, ...], Fields] = {}
-    support: list[Support] = []
-    for design in design_of(panel, question.study):
-        fields, one = _of_city(design, question)
-        place = (design.site,) if question.stage == "blocks" else panel.sites
-        so_far = parts.get(place)
-        parts[place] = (
-            fields if so_far is None else {name: so_far[name] + fields[name] for name in fields}
-        )
-        support.append(one)
-    kind: Literal["collected", "additive"] = (
-        "collected" if question.stage == "blocks" else "additive"
-    )
-    return Statistics(question.estimator, question.stage, kind, parts, tuple(support))
+    designs = design_of(panel, question.study)
+    cities = [_of_city(design, question) for design in designs]
+    if question.stage != "blocks":
+        return additive(question.estimator, question.stage, panel.sites, cities)
+    parts: dict[tuple[str, ...], Fields] = {
+        (design.site,): fields for design, (fields, _) in zip(designs, cities, strict=True)
+    }
+    support = tuple(one for _, one in cities)
+    return Statistics(question.estimator, question.stage, "collected", parts, support)
 
 
 def next_pooled(

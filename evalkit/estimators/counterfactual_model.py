@@ -17,19 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.design import Design, design_of, restrict, support_of
-from evalkit.core.estimate import Estimate, Scale, SiteEffect
+from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support
 from evalkit.core.study import Study, study_hash
-from evalkit.core.terms import OVERALL
 from evalkit.errors import (
     ConfigError,
     EstimationError,
@@ -38,13 +37,13 @@ from evalkit.errors import (
     NothingToTestError,
     SeparationError,
 )
+from evalkit.estimators._city_effects import mean_of_cities
 from evalkit.numerics.counterfactual import (
     Learner,
     counterfactual_effect,
     jackknife_variance,
     predict_held_out,
 )
-from evalkit.numerics.meta_analysis import pool
 
 __all__ = ["FOLDS", "LEARNERS", "CounterfactualModel", "estimator"]
 
@@ -109,28 +108,8 @@ class CounterfactualModel:
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate:
         """City effects and their fixed-effect mean."""
-        analysis = question.study.analysis
-        names = [names[0] for names in statistics.parts]
-        rows = np.array([fields["effect"] for fields in statistics.parts.values()])
-        pooled = pool(rows[:, 0], rows[:, 1], method="fixed", interval="wald", level=analysis.level)
-        return Estimate(
-            estimator=self.name,
-            terms=(OVERALL,),
-            effect=np.array([pooled.effect]),
-            covariance=np.array([[pooled.std_error**2]]),
-            df=math.inf,
-            level=analysis.level,
-            contributors=statistics.sites,
-            units=float(rows[:, 2].sum()),
-            observations=float(rows[:, 3].sum()),
-            clusters=float(rows[:, 2].sum()),
-            sites=tuple(
-                SiteEffect(name, float(row[0]), math.sqrt(float(row[1])), float(weight))
-                for name, row, weight in zip(names, rows, pooled.weights, strict=True)
-            ),
-            details={"q": pooled.q, "q_p_value": pooled.q_p_value},
-            notes=(NOTE_FIXED_PREDICTIONS,),
-        )
+        found = mean_of_cities(statistics, "effect", question.study.analysis.level)
+        return replace(found, clusters=found.units, notes=(NOTE_FIXED_PREDICTIONS,))
 
 
 def _of_city(design: Design, season: NDArray[np.float64], study: Study) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from evalkit.core.design import Design, design_of
 from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
-from evalkit.core.statistics import Statistics, Support
+from evalkit.core.statistics import Statistics, Support, additive
 from evalkit.core.study import Study
 from evalkit.errors import SeparationError
 from evalkit.estimators._doubly_robust_pooled import (
@@ -97,15 +97,8 @@ class DoublyRobustDid:
         check_stage(question, STAGES if pooled else ("totals",))
         if question.stage != "totals":
             return summarise_pooled(panel, question)
-        parts: dict[str, Floats] = {}
-        support: list[Support] = []
-        for design in design_of(panel, question.study):
-            fields, one = _of_city(design, question.study)
-            parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
-            support.append(one)
-        return Statistics(
-            self.name, question.stage, "additive", {panel.sites: parts}, tuple(support)
-        )
+        cities = (_of_city(design, question.study) for design in design_of(panel, question.study))
+        return additive(self.name, question.stage, panel.sites, cities)
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Averages of the targets with their covariance; with pooled controls, the next round before that.

@@ -26,7 +26,7 @@ from evalkit.core.design import Design, cell_of, cells_by_pattern, design_of, pa
 from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
-from evalkit.core.statistics import Cell, Statistics, Support
+from evalkit.core.statistics import Cell, Statistics, Support, additive
 from evalkit.core.study import Study
 from evalkit.errors import ConfigError
 from evalkit.estimators._group_time import (
@@ -105,18 +105,10 @@ class GroupTimeAtt:
         check_stage(question, (_stage_of(question.study),))
         if question.stage == "moments":
             return self._moments(panel, question)
-        parts: dict[str, Floats] = {}
-        support: list[Support] = []
         study = question.study
-        for city, design in zip(panel.split(), design_of(panel, study), strict=True):
-            fields, one = _totals_of_city(design, study)
-            if study.analysis.reassignments:
-                fields["randomisation"] = group_time_field(city, design, study)
-            parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
-            support.append(one)
-        return Statistics(
-            self.name, question.stage, "additive", {panel.sites: parts}, tuple(support)
-        )
+        designs = zip(panel.split(), design_of(panel, study), strict=True)
+        cities = (_totals_of_city(city, design, study) for city, design in designs)
+        return additive(self.name, question.stage, panel.sites, cities)
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate:
         """Averages of the targets with their covariance.
@@ -161,11 +153,13 @@ def _stage_of(study: Study) -> str:
     return "totals" if study.analysis.control_pool == "within_city" else "moments"
 
 
-def _totals_of_city(design: Design, study: Study) -> tuple[dict[str, Floats], Support]:
+def _totals_of_city(city: Panel, design: Design, study: Study) -> tuple[dict[str, Floats], Support]:
     y = outcome_of(design)
     blocks, block = means_of(y, design.used, design.first_live, starts_of(design, study))
     cells, weights = _targets(blocks, study, f"site {design.site}")
     fields = fields_of(totals_of_units(y, blocks, block, cells, weights), blocks, cells)
+    if study.analysis.reassignments:
+        fields["randomisation"] = group_time_field(city, design, study)
     return fields, support_of_targets(design, study, weights.shape[1], len(cells.post))
 
 

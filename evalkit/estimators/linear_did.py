@@ -17,33 +17,31 @@ nobody reacted before go-live.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.core.design import Design, design_of, support_of
+from evalkit.core.design import Design, design_of
 from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.event_design import (
     Grid,
     bootstrap_details,
     bootstrap_notes,
-    cells_by_column,
-    check_errors,
     columns_of,
     design_notes,
-    effects_of,
     grid_of,
     join_columns,
     two_way_of,
     without_each_cohort,
 )
 from evalkit.core.panel import Panel
-from evalkit.core.statistics import Statistics, Support
+from evalkit.core.statistics import Statistics, Support, additive
 from evalkit.core.study import Study
+from evalkit.estimators._panel_regression import effects_with_errors, support_of_columns
 from evalkit.numerics.least_squares import gram, score_residuals
-from evalkit.numerics.sandwich import cluster_covariance, solve_information
+from evalkit.numerics.sandwich import solve_information
 from evalkit.numerics.score_bootstrap import power_sums
 
 __all__ = ["LinearDid", "estimator"]
@@ -80,16 +78,9 @@ class LinearDid:
         observations, period effects; ``meat`` (K, K) in that stage, and with ``bootstrap`` also ``null`` (5,):
         `power_sums` of the unit scores at no effect.
         """
-        parts: dict[str, NDArray[np.float64]] = {}
-        support: list[Support] = []
         grid = grid_of(question.study)
-        for design in design_of(panel, question.study):
-            fields, one = _of_city(design, grid, question)
-            parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
-            support.append(one)
-        return Statistics(
-            self.name, question.stage, "additive", {panel.sites: parts}, tuple(support)
-        )
+        cities = (_of_city(design, grid, question) for design in design_of(panel, question.study))
+        return additive(self.name, question.stage, panel.sites, cities)
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Solve for β and ask for the meat there; then give the estimate.
@@ -107,18 +98,8 @@ class LinearDid:
         if question.stage == "gram":
             beta = join @ solve_information(information, join.T @ total["right"])
             return Question(question.study, self.name, "meat", question.round + 1, beta)
-        clusters, observations, periods = (float(value) for value in total["sizes"])
-        covariance = cluster_covariance(
-            information,
-            join.T @ total["meat"] @ join,
-            clusters=clusters,
-            observations=observations,
-            periods=periods,
-        )
-        effects = effects_of(grid, exposure)
-        weights = effects.weights @ join
-        of_effects = weights @ covariance @ weights.T
-        check_errors(effects, of_effects)
+        clusters, observations, _ = (float(value) for value in total["sizes"])
+        effects, of_effects, covariance = effects_with_errors(grid, joined, information, total)
         beta = question.parameters
         return Estimate(
             estimator=self.name,
@@ -160,12 +141,7 @@ def _of_city(
         if question.study.analysis.bootstrap:
             null = score_residuals(design.outcome, np.zeros(grid.size), fit)
             fields["null"] = power_sums(null[:, 0])
-    parameters = int((fit.columns[0] > 0).sum())
-    residual_df = fit.observations - fit.clusters - fit.periods + 1 - parameters
-    support = support_of(
-        design, clusters=fit.clusters, parameters=parameters, residual_df=residual_df
-    )
-    return fields, replace(support, cells=(*support.cells, *cells_by_column(design, columns, grid)))
+    return fields, support_of_columns(design, columns, grid, fit)
 
 
 def _notes(cities: int) -> tuple[str, ...]:

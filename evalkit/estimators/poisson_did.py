@@ -17,35 +17,33 @@ effect for all; cohort × event time (Wooldridge 2023) does not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.core.design import Design, design_of, support_of
+from evalkit.core.design import Design, design_of
 from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.event_design import (
     Grid,
     bootstrap_details,
     bootstrap_notes,
-    cells_by_column,
-    check_errors,
     columns_of,
     design_notes,
-    effects_of,
     grid_of,
     join_columns,
     without_each_cohort,
 )
 from evalkit.core.panel import Panel
-from evalkit.core.statistics import Statistics, Support
+from evalkit.core.statistics import Statistics, Support, additive
 from evalkit.core.study import Study
 from evalkit.errors import ConfigError, EstimationError, SeparationError
+from evalkit.estimators._panel_regression import effects_with_errors, support_of_columns
 from evalkit.estimators._randomisation import score_field, with_randomisation
 from evalkit.numerics.poisson import profile, unit_scores
-from evalkit.numerics.sandwich import cluster_covariance, solve_information
+from evalkit.numerics.sandwich import solve_information
 from evalkit.numerics.score_bootstrap import power_sums
 
 __all__ = ["MAX_STEP", "STEP_TOLERANCE", "PoissonDid", "estimator"]
@@ -97,19 +95,10 @@ class PoissonDid:
         Raises:
             SeparationError: a city has no incident in treated cells, or none in them before treatment.
         """
-        parts: dict[str, NDArray[np.float64]] = {}
-        support: list[Support] = []
-        grid = grid_of(question.study)
-        study = question.study
-        for city, design in zip(panel.split(), design_of(panel, study), strict=True):
-            fields, one = _of_city(design, grid, question)
-            if question.stage == "meat" and study.analysis.reassignments:
-                fields["randomisation"] = score_field(city, design, study)
-            parts = fields if not parts else {name: parts[name] + fields[name] for name in fields}
-            support.append(one)
-        return Statistics(
-            self.name, question.stage, "additive", {panel.sites: parts}, tuple(support)
-        )
+        grid, study = grid_of(question.study), question.study
+        designs = zip(panel.split(), design_of(panel, study), strict=True)
+        cities = (_of_city(city, design, grid, question) for city, design in designs)
+        return additive(self.name, question.stage, panel.sites, cities)
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Take the Newton step, ask for the meat when it is small, then give the estimate.
@@ -131,18 +120,8 @@ class PoissonDid:
             beta = question.parameters + np.clip(step, -MAX_STEP, MAX_STEP)
             stage = "meat" if settled else "score"
             return Question(question.study, self.name, stage, question.round + 1, beta)
-        clusters, observations, periods, dropped = (float(value) for value in total["sizes"])
-        covariance = cluster_covariance(
-            information,
-            join.T @ total["meat"] @ join,
-            clusters=clusters,
-            observations=observations,
-            periods=periods,
-        )
-        effects = effects_of(grid, exposure)
-        weights = effects.weights @ join
-        of_effects = weights @ covariance @ weights.T
-        check_errors(effects, of_effects)
+        clusters, observations, _, dropped = (float(value) for value in total["sizes"])
+        effects, of_effects, covariance = effects_with_errors(grid, joined, information, total)
         beta = question.parameters
         found = Estimate(
             estimator=self.name,
@@ -172,7 +151,7 @@ class PoissonDid:
 
 
 def _of_city(
-    design: Design, grid: Grid, question: Question
+    city: Panel, design: Design, grid: Grid, question: Question
 ) -> tuple[dict[str, NDArray[np.float64]], Support]:
     _refuse_separation(design)
     columns = columns_of(design, grid)
@@ -200,12 +179,9 @@ def _of_city(
         if question.study.analysis.bootstrap:
             null = profile(design.outcome, design.exposure, columns, np.zeros(grid.size))
             fields["null"] = power_sums(unit_scores(design.outcome, null)[:, 0])
-    parameters = int((fit.columns[0] > 0).sum())
-    residual_df = fit.observations - fit.clusters - fit.periods + 1 - parameters
-    support = support_of(
-        design, clusters=fit.clusters, parameters=parameters, residual_df=residual_df
-    )
-    return fields, replace(support, cells=(*support.cells, *cells_by_column(design, columns, grid)))
+        if question.study.analysis.reassignments:
+            fields["randomisation"] = score_field(city, design, question.study)
+    return fields, support_of_columns(design, columns, grid, fit)
 
 
 def _refuse_separation(design: Design) -> None:

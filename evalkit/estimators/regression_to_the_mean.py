@@ -19,21 +19,20 @@ below and is not what happened. The mean and the variances are taken as known: t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.design import Design, design_of, support_of
-from evalkit.core.estimate import Estimate, Scale, SiteEffect
+from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support
 from evalkit.core.study import Study
-from evalkit.core.terms import OVERALL
 from evalkit.errors import EstimationError, SeparationError
-from evalkit.numerics.meta_analysis import pool
+from evalkit.estimators._city_effects import mean_of_cities
 from evalkit.numerics.regression_to_the_mean import Levels, levels
 
 __all__ = ["NOTE", "RegressionToTheMean", "estimator"]
@@ -78,25 +77,8 @@ class RegressionToTheMean:
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate:
         """The cities' expected changes and their fixed-effect mean."""
-        rows = np.array([fields["expected"] for fields in statistics.parts.values()])
-        level = question.study.analysis.level
-        pooled = pool(rows[:, 0], rows[:, 1], method="fixed", interval="wald", level=level)
-        return Estimate(
-            estimator=self.name,
-            terms=(OVERALL,),
-            effect=np.array([pooled.effect]),
-            covariance=np.array([[pooled.std_error**2]]),
-            df=math.inf,
-            level=level,
-            contributors=statistics.sites,
-            units=float(rows[:, 2].sum()),
-            observations=float(rows[:, 3].sum()),
-            sites=tuple(
-                SiteEffect(names[0], float(row[0]), math.sqrt(float(row[1])), float(weight))
-                for names, row, weight in zip(statistics.parts, rows, pooled.weights, strict=True)
-            ),
-            notes=(NOTE,),
-        )
+        found = mean_of_cities(statistics, "expected", question.study.analysis.level)
+        return replace(found, details={}, notes=(NOTE,))
 
 
 def _of_city(design: Design) -> tuple[dict[str, Floats], Support]:

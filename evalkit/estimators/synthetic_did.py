@@ -17,21 +17,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.design import Design, design_of, restrict, support_of
-from evalkit.core.estimate import Estimate, Scale, SiteEffect
+from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support
 from evalkit.core.study import Study, study_hash
-from evalkit.core.terms import OVERALL
 from evalkit.errors import EstimationError, NoControlError, NothingToTestError, SeparationError
-from evalkit.numerics.meta_analysis import pool
+from evalkit.estimators._city_effects import mean_of_cities
 from evalkit.numerics.synthetic_cross_fit import cross_fitted_synthetic_did
 from evalkit.numerics.synthetic_did import (
     Block,
@@ -89,31 +88,16 @@ class SyntheticDidPerCity:
     def finalise(self, statistics: Statistics, question: Question) -> Estimate:
         """City effects and their fixed-effect mean."""
         analysis = question.study.analysis
-        names = [names[0] for names in statistics.parts]
-        rows = np.array([fields["effect"] for fields in statistics.parts.values()])
-        pooled = pool(rows[:, 0], rows[:, 1], method="fixed", interval="wald", level=analysis.level)
+        found = mean_of_cities(statistics, "effect", analysis.level)
         left_out = [
-            f"{name}: {round(row[4])} units are not used: too few periods before or after their go-live, or "
-            "controls that are not observed throughout"
-            for name, row in zip(names, rows.tolist(), strict=True)
-            if row[4] > 0
+            f"{names[0]}: {round(float(fields['effect'][4]))} units are not used: too few periods before or after "
+            "their go-live, or controls that are not observed throughout"
+            for names, fields in statistics.parts.items()
+            if fields["effect"][4] > 0
         ]
-        return Estimate(
-            estimator=self.name,
-            terms=(OVERALL,),
-            effect=np.array([pooled.effect]),
-            covariance=np.array([[pooled.std_error**2]]),
-            df=math.inf,
-            level=analysis.level,
-            contributors=statistics.sites,
-            units=float(rows[:, 2].sum()),
-            observations=float(rows[:, 3].sum()),
-            clusters=float(rows[:, 2].sum()),
-            sites=tuple(
-                SiteEffect(name, float(row[0]), math.sqrt(float(row[1])), float(weight))
-                for name, row, weight in zip(names, rows, pooled.weights, strict=True)
-            ),
-            details={"q": pooled.q, "q_p_value": pooled.q_p_value},
+        return replace(
+            found,
+            clusters=found.units,
             notes=tuple(left_out),
             scale="log_rate_ratio" if analysis.scale == "ratio" else "count",
         )

@@ -5,13 +5,13 @@ Effects are on the scale of the estimate; numbers that are not known are None.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from evalkit.core.terms import event_time_of
 from evalkit.errors import ConfigError
+from evalkit.report.json_numbers import known_numbers, number_or_none
 
 __all__ = [
     "REFERENCE",
@@ -128,7 +128,7 @@ def read_checks(result: Mapping[str, Any]) -> tuple[Checked, ...]:
                 str(row["name"]),
                 _OUTCOMES[row["outcome"]],
                 str(row["reason"]),
-                _known(row["figures"]),
+                known_numbers(row["figures"]),
                 {str(key): str(value) for key, value in (row.get("words") or {}).items()},
             )
             for row in result.get("checks") or ()
@@ -157,7 +157,7 @@ def _asked(row: Mapping[str, Any]) -> Asked:
         if count
         else ("percent", "percent_low", "percent_high")
     )
-    change, low, high = (_number(term.get(key)) for key in keys)
+    change, low, high = (number_or_none(term.get(key)) for key in keys)
     stated = (str(row[key]) for key in ("code", "what") if row.get(key))
     why = "" if row["estimate"] else str(row.get("why") or ", ".join(stated))
     return Asked(str(row["kind"]), str(row["label"]), change, low, high, count, why)
@@ -179,14 +179,14 @@ def read_event_study(result: Mapping[str, Any]) -> EventStudy | None:
 
 
 def _read(about: Mapping[str, Any], estimate: Mapping[str, Any]) -> EventStudy | None:
-    critical = _number(about["critical_value"])
+    critical = number_or_none(about["critical_value"])
     bins = tuple(int(time) for time in about["bins"] or ())
     found = []
     for row in estimate["terms"]:
-        time, effect = event_time_of(str(row["term"])), _number(row["estimate"])
+        time, effect = event_time_of(str(row["term"])), number_or_none(row["estimate"])
         if time is None or effect is None:
             continue
-        error = _number(row["std_error"])
+        error = number_or_none(row["std_error"])
         if time == REFERENCE and effect == 0.0 and not error:
             continue  # a reference that is listed
         half = None if critical is None or error is None else critical * error
@@ -194,8 +194,8 @@ def _read(about: Mapping[str, Any], estimate: Mapping[str, Any]) -> EventStudy |
             EffectAt(
                 time=time,
                 effect=effect,
-                low=_number(row["conf_low"]),
-                high=_number(row["conf_high"]),
+                low=number_or_none(row["conf_low"]),
+                high=number_or_none(row["conf_high"]),
                 band_low=None if half is None else effect - half,
                 band_high=None if half is None else effect + half,
             )
@@ -217,14 +217,3 @@ def _not_of_a_run(what: str, key: str) -> ConfigError:
         where=f"result.json {key}",
         way_out="name a folder made by `evalkit study run`",
     )
-
-
-def _known(numbers: Mapping[str, Any]) -> dict[str, float]:
-    found = {str(name): _number(value) for name, value in numbers.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _number(value: Any) -> float | None:
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from evalkit.core.estimate import percent_change
 from evalkit.errors import ConfigError
+from evalkit.report.json_numbers import known_numbers, number_or_none
 
 __all__ = ["Claimed", "Content", "Effect", "Simulated", "percent_of", "read_result"]
 
@@ -139,7 +140,7 @@ def percent_of(log_ratio: float | None) -> float | None:
 def _read(result: Mapping[str, Any], language: str) -> Content:
     study, estimate = result["study"], result["estimate"]
     terms = [_effect(row, row["term"]) for row in estimate["terms"]]
-    details = _known(estimate.get("details") or {})
+    details = known_numbers(estimate.get("details") or {})
     headline, reason = _sentence(result.get("verdict"), language)
     return Content(
         version=str(result.get("evalkit", "")),
@@ -159,7 +160,7 @@ def _read(result: Mapping[str, Any], language: str) -> Content:
         outcome=_outcome(result.get("verdict")),
         headline=headline,
         reason=reason,
-        figures=_known((result.get("verdict") or {}).get("figures") or {}),
+        figures=known_numbers((result.get("verdict") or {}).get("figures") or {}),
         simulated=_simulated(result.get("truth")),
         placebo=tuple(map(str, result.get("placebo") or ())),
         count=estimate.get("scale") == "count",
@@ -170,10 +171,10 @@ def _read(result: Mapping[str, Any], language: str) -> Content:
 def _effect(row: Mapping[str, Any], name: str) -> Effect:
     return Effect(
         name=str(name),
-        effect=_number(row.get("estimate")),
-        low=_number(row.get("conf_low")),
-        high=_number(row.get("conf_high")),
-        weight=_number(row.get("weight")),
+        effect=number_or_none(row.get("estimate")),
+        low=number_or_none(row.get("conf_low")),
+        high=number_or_none(row.get("conf_high")),
+        weight=number_or_none(row.get("weight")),
     )
 
 
@@ -188,7 +189,7 @@ def _claim(claim: Mapping[str, Any] | None) -> Claimed | None:
     if claim is None:
         return None
     value = math.log(claim["value"])
-    margin = _number(claim.get("equivalence_margin"))
+    margin = number_or_none(claim.get("equivalence_margin"))
     half = None if margin is None else math.log(margin)
     return Claimed(
         name=str(claim.get("name", "")),
@@ -230,18 +231,7 @@ def _simulated(truth: Mapping[str, Any] | None) -> Simulated | None:
     if truth is None:
         return None
     return Simulated(
-        mean=_number(truth.get("effect_mean")),
-        realised=_number(truth.get("effect_realised")),
-        cities=_known(truth.get("cities") or {}),
+        mean=number_or_none(truth.get("effect_mean")),
+        realised=number_or_none(truth.get("effect_realised")),
+        cities=known_numbers(truth.get("cities") or {}),
     )
-
-
-def _known(numbers: Mapping[str, Any]) -> dict[str, float]:
-    found = {str(name): _number(value) for name, value in numbers.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _number(value: Any) -> float | None:
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None

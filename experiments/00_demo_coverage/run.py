@@ -15,8 +15,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from evalkit.cli.run_options import claim_of
 from evalkit.cli.running import Plan, build_panels, run_study
-from evalkit.cli.study import claim_of
 from evalkit.config import load_study
 from evalkit.simulate import PRESETS, load_truth, simulate
 from evalkit.workbench import open_bench

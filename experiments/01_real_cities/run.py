@@ -25,9 +25,9 @@ import msgspec
 from msgspec.structs import replace
 
 from evalkit.cli.curve import build_curve_panels, run_curve
+from evalkit.cli.run_options import claim_of
 from evalkit.cli.running import Plan, build_panels, run_study
 from evalkit.cli.site_init import from_recipe
-from evalkit.cli.study import claim_of
 from evalkit.config import load_study
 from evalkit.core.study import Specifications, Study, check_study
 from evalkit.errors import EvalkitError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import math
 import shutil
@@ -16,13 +15,13 @@ from evalkit.claims.planning import Plan, plan_power
 from evalkit.cli.planning import CityFigures, figures_of, plan_of_cities
 from evalkit.config import load_study
 from evalkit.core.estimator import estimate
-from evalkit.core.panel import NEVER, Panel, Role
+from evalkit.core.panel import Panel
 from evalkit.core.study import Study
 from evalkit.estimators.random_effects import estimator as random_effects
 from evalkit.runtimes.pooled import ask_pooled
 from evalkit.simulate import simulate
 from evalkit.workbench import open_bench, store_panel
-from tests.panels import study
+from tests.panels import one_city, study
 from tests.small_world import small_preset
 
 LOG = logging.getLogger(__name__)
@@ -34,27 +33,6 @@ MONTE_CARLO = 3.0
 
 CALIBRATION = 0.06
 """Besides: a φ from a few dozen simulated cities is known to about a tenth, which moves power by so much."""
-
-
-def one_city(seed: int, effect: float, units: int = 60, periods: int = 24) -> Panel:
-    """A city whose cameras go live together, with Poisson counts of one rate."""
-    random = np.random.default_rng(seed)
-    live = np.where(np.arange(units) < units // 3, periods // 2, NEVER)
-    after = (live[:, None] != NEVER) & (np.arange(periods) > live[:, None])
-    counts = random.poisson(2.0 * np.exp(effect * after))
-    return Panel(
-        sites=(f"city{seed}",),
-        crime_types=("robbery", "theft"),
-        periods=tuple(dt.date(2020 + m // 12, m % 12 + 1, 1) for m in range(periods)),
-        unit_ids=np.array([f"u{i:03d}" for i in range(units)]),
-        site_of_unit=np.zeros(units, dtype=np.int64),
-        role=np.where(live == NEVER, int(Role.CONTROL), int(Role.TREATED)),
-        first_live=live,
-        last_live=live.copy(),
-        counts=np.stack([counts, np.zeros_like(counts)]),
-        exposure=np.ones((units, periods)),
-        fingerprint=f"{seed:064x}",
-    )
 
 
 def error_of(share: float, draws: int) -> float:

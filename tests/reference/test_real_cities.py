@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.cli.run_options import claim_of
 from evalkit.cli.running import Plan, build_panels, run_study
 from evalkit.cli.site_init import from_recipe
-from evalkit.cli.study import claim_of
 from evalkit.config import load_study
 from evalkit.core.study import study_hash
 from evalkit.errors import MissingSiteError

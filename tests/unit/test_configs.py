@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.claims.claim import load_claim
 from evalkit.claims.cost import load_costs
-from evalkit.cli.study import claim_of
+from evalkit.cli.run_options import claim_of
 from evalkit.config import load_site, load_study
 from evalkit.core.discover import estimator
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from dataclasses import replace
 
@@ -23,10 +22,10 @@ from evalkit.claims.planning import (
     power_of_plan,
 )
 from evalkit.cli.planning import CityFigures, curves, figures_of, plan_of_cities
-from evalkit.core.panel import NEVER, Panel, Role
+from evalkit.core.panel import Role
 from evalkit.errors import ConfigError, NothingToTestError
 from evalkit.numerics.poisson import profile
-from tests.panels import city, study
+from tests.panels import city, one_city, study
 
 CLAIM = math.log(0.87)
 PLAN = Plan(
@@ -78,27 +77,6 @@ def test_the_average_over_the_standard_error_is_integrated_well(cities: int) -> 
     assert plan_power(plan, CLAIM) == pytest.approx(exact, abs=1e-4)
     assert plan_power(plan, CLAIM) == pytest.approx(
         nct.sf(t.ppf(0.975, df), df, distance), abs=1e-4
-    )
-
-
-def one_city(seed: int, effect: float, *, units: int = 60, periods: int = 24) -> Panel:
-    """A city whose cameras go live together, with Poisson counts of one rate."""
-    random = np.random.default_rng(seed)
-    live = np.where(np.arange(units) < units // 3, periods // 2, NEVER)
-    after = (live[:, None] != NEVER) & (np.arange(periods) > live[:, None])
-    counts = random.poisson(2.0 * np.exp(effect * after))
-    return Panel(
-        sites=(f"city{seed}",),
-        crime_types=("robbery", "theft"),
-        periods=tuple(dt.date(2020 + m // 12, m % 12 + 1, 1) for m in range(periods)),
-        unit_ids=np.array([f"u{i:03d}" for i in range(units)]),
-        site_of_unit=np.zeros(units, dtype=np.int64),
-        role=np.where(live == NEVER, int(Role.CONTROL), int(Role.TREATED)),
-        first_live=live,
-        last_live=live.copy(),
-        counts=np.stack([counts, np.zeros_like(counts)]),
-        exposure=np.ones((units, periods)),
-        fingerprint=f"{seed:064x}",
     )
 
 
