@@ -72,6 +72,10 @@ lock: $(VENV)/.created ## bring constraints.txt up to pyproject.toml (LOCK_FLAGS
 	   echo '# Written by `make lock` (uv pip compile); do not edit.'; cat constraints.txt; } > $(VENV)/lock
 	@mv $(VENV)/lock constraints.txt
 
+.PHONY: bill
+bill: $(VENV)/.installed-test ## write the software bill of materials and the page of dependencies (on Linux)
+	$(BIN)/python .ci/bill.py
+
 .PHONY: clean
 clean: ## remove .venv, caches, build outputs and the demo's simulated data; runs/ is kept
 	rm -rf $(VENV) build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
