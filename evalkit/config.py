@@ -23,6 +23,7 @@ from evalkit.core.study import Study, check_study
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
 from evalkit.core.wrong_value import wrong_value
 from evalkit.errors import ConfigError, TaxonomyError
+from evalkit.policy import Policy, check_policy
 
 __all__ = [
     "DATABASE_FORMS",
@@ -44,8 +45,9 @@ __all__ = [
 
 T = TypeVar("T")
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
+MAX_BYTES: Final = 1_000_000
+"""Of one TOML file. The largest shipped one has 5 kB; a map of ten thousand categories has some 500 kB."""
+
 DATABASE_FORMS: Final = (
     "sqlite:///file.db, duckdb:///file.duckdb, postgresql://user@host/database, or env:NAME for an "
     "environment variable that holds one of these"
@@ -54,9 +56,6 @@ DATABASE_FORMS: Final = (
 _DATABASE: Final = re.compile(
     r"(sqlite|duckdb):///.+|(postgresql|postgres)://.*|env:[A-Za-z_][A-Za-z0-9_]*"
 )
-
-ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
-
 
 FactName = Annotated[str, msgspec.Meta(pattern=FACT_NAME)]
 
@@ -200,34 +199,11 @@ class Areas(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     columns: AreaColumns = AreaColumns()
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may leave the city. Defaults and their sources: ``docs/reference/disclosure.md``.
-
-    ``studies`` lists the study hashes the city approves; ``["any"]`` approves whatever is asked and suits
-    simulated cities only. ``release_class`` is the most revealing class the city allows.
-    """
-
-    studies: tuple[str, ...]
-    release_class: ReleaseClass = "statistics"
-    min_incidents: Count = 10
-    min_units: Count = 10
-    min_treated_per_pattern: Count = 5
-    max_parameters_per_cluster: Share = 0.10
-    min_residual_df: Count = 10
-    max_two_unit_share: Share = 0.90
-    min_clusters: Count = 10
-    max_rounds: Count = 30
-    max_step: Annotated[float, msgspec.Meta(gt=0)] = 2.0
-    max_parameters: Count = 200
-    max_specifications: Annotated[int, msgspec.Meta(ge=0)] = 100
-
-
 class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One city: its sources, how to read them, and its policy. Never leaves the city.
 
     Without ``cameras`` the incidents can be checked, but no panel can be built. Without ``policy`` everything
-    is refused. ``folder`` is where the site file lies; it is set by
-    `load_site` and cannot be written in the file.
+    is refused. `load_site` makes the path of the policy's treaty absolute.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -243,10 +219,19 @@ def read_toml(path: Path, kind: type[T]) -> T:
     """Read one TOML file into ``kind``.
 
     Raises:
-        ConfigError: the file is absent, not TOML, has an unknown key or a value of the wrong type.
+        ConfigError: the file is absent, too large, not TOML, has an unknown key or a value of the wrong type.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError(
+                "the file is too large for a study, site, claim or treaty file",
+                where=str(path),
+                limit=f"at most {MAX_BYTES:,} bytes",
+                way_out="check that it is the file you meant; data belong into the files it names",
+            )
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
             "the file does not exist",
@@ -269,6 +254,10 @@ def parse_toml(text: str, kind: type[T], *, where: str) -> T:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"not valid TOML: {error}", where=where, way_out="mend the line it names"
+        ) from None
+    except (RecursionError, ValueError):  # lists in lists in lists; numbers of thousands of digits
+        raise ConfigError(
+            "not valid TOML: nested too deeply, or a number too long", where=where
         ) from None
     try:
         return msgspec.convert(raw, type=kind)
@@ -297,7 +286,31 @@ def load_site(path: Path | str) -> Site:
         ConfigError: unreadable, or its parts contradict each other.
         TaxonomyError: a crime type outside the taxonomy.
     """
-    return _check_site(read_toml(Path(path), Site), where=str(path))
+    site = _check_site(read_toml(Path(path), Site), where=str(path))
+    return _with_policy(site, Path(path))
+
+
+def _with_policy(site: Site, path: Path) -> Site:
+    """The site, its policy checked, with the whole path of the treaty, which is written relative to the site file.
+
+    Raises:
+        ConfigError, TaxonomyError: see `evalkit.policy.check_policy`; or there is no such treaty.
+    """
+    if site.policy is None:
+        return site
+    check_policy(site.policy, where=f"{path}, [policy]")
+    if not site.policy.treaty:
+        return site
+    treaty = path.resolve().parent / site.policy.treaty
+    if not treaty.is_file():
+        raise ConfigError(
+            "the treaty's file does not exist",
+            where=str(treaty),
+            limit="a path relative to the site file",
+            way_out="correct [policy] treaty; without the file everything is refused",
+        )
+    policy = msgspec.structs.replace(site.policy, treaty=str(treaty))
+    return msgspec.structs.replace(site, policy=policy)
 
 
 def find_config(kind: Literal["claims", "studies", "sites"], name: str, beside: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 __all__ = [
     "BadMessageError",
+    "CityAnswerError",
     "ClaimError",
     "ConfigError",
     "CoordinatesError",
@@ -24,11 +25,13 @@ __all__ = [
     "EvalkitError",
     "FileReadError",
     "GeometryError",
+    "KeyFileError",
     "LedgerError",
     "MissingColumnError",
     "MissingExtraError",
     "MissingSiteError",
     "ModeratorError",
+    "NeedsCitiesError",
     "NoControlError",
     "NoPanelError",
     "NonConvergenceError",
@@ -37,8 +40,10 @@ __all__ = [
     "ReadError",
     "RefusalError",
     "SeparationError",
+    "SignatureError",
     "TaxonomyError",
     "UnreadableDatesError",
+    "WithdrawnError",
     "all_errors",
 ]
 
@@ -223,10 +228,38 @@ class LedgerError(EvalkitError):
     exit_code = 6
 
 
+class KeyFileError(EvalkitError):
+    """A private key is absent, unprotected, or not the one that is needed."""
+
+    code = "KEY"
+    exit_code = 3
+
+
+class SignatureError(EvalkitError):
+    """A signature is not that of whoever should have signed."""
+
+    code = "SIGNATURE"
+    exit_code = 6
+
+
+class WithdrawnError(EvalkitError):
+    """A city in the run has withdrawn; the run is not the result any more."""
+
+    code = "WITHDRAWN"
+    exit_code = 6
+
+
 class MissingSiteError(EvalkitError):
     """A city on the roster refused or did not answer, and the study's quorum is not met."""
 
     code = "SITE-MISSING"
+    exit_code = 7
+
+
+class NeedsCitiesError(EvalkitError):
+    """A run's releases do not suffice: its cities must answer further questions."""
+
+    code = "SITE-NEEDED"
     exit_code = 7
 
 
@@ -242,6 +275,12 @@ class EstimationError(EvalkitError):
 
     code = "ESTIMATE"
     exit_code = 8
+
+
+class CityAnswerError(EstimationError):
+    """A city's answer cannot be right, and the study cannot go on without the city."""
+
+    code = "ESTIMATE-CITY"
 
 
 class NonConvergenceError(EstimationError):

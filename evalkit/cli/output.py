@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from evalkit.core.text import shows_plainly
 from evalkit.errors import EvalkitError
 
 __all__ = [
@@ -29,8 +30,19 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 
 
 def say(text: str = "") -> None:
-    """Print a line for people."""
-    click.echo(text)
+    """Print a line for people.
+
+    Text of a study or a file comes from others. Control characters in it, which could move the cursor of a terminal and
+    write over what is shown, are printed as escapes.
+    """
+    click.echo(_shown(text))
+
+
+def _shown(text: str) -> str:
+    return "".join(
+        character if shows_plainly(character) or character in "\n\t" else f"\\u{ord(character):04x}"
+        for character in text
+    )
 
 
 def cities(number: int) -> str:
@@ -63,7 +75,7 @@ def report_parts(code: str, parts: Mapping[str, str | None], *, as_json: bool) -
     for part, label in (("where", "where"), ("limit", "expected"), ("way_out", "way out")):
         if parts[part]:
             lines.append(f"  {label}: {parts[part]}")
-    click.echo("\n".join(lines), err=True)
+    click.echo(_shown("\n".join(lines)), err=True)
 
 
 @contextmanager

@@ -48,6 +48,7 @@ _DUPLICATE_WORDS: Final = {
 
 POLICY_WORDS: Final = {
     "release_class": "the most revealing answer allowed: estimate, masked_sum, statistics or table",
+    "crime_types": "common types that may be asked about",
     "min_incidents": "incidents behind every number that leaves, at least",
     "min_units": "treated units together, and controls together, at least",
     "min_treated_per_pattern": "cameras' surroundings that share a first month, at least",
@@ -55,10 +56,14 @@ POLICY_WORDS: Final = {
     "min_residual_df": "observations left after the fit, at least",
     "max_two_unit_share": "the share that two places may have in a number that leaves",
     "min_clusters": "clusters behind a variance, at least",
+    "max_leverage": "share of one place's own series that all answers together may determine, below",
     "max_rounds": "times a study may ask",
     "max_step": "how far a question may move a coefficient from the last one",
     "max_parameters": "coefficients of a question, at most",
     "max_specifications": "variants of itself that a study may ask with one approval, at most",
+    "min_cities": "cities in a secure sum, at least",
+    "epsilon": "loss of privacy of one noisy table; 0 adds no noise",
+    "epsilon_total": "loss of privacy of all noisy tables together",
 }
 """What each limit of the policy means, by its key."""
 
@@ -284,10 +289,15 @@ def _policy() -> Iterator[str]:
         "what would leave with `evalkit site preview`."
     )
     yield "studies = []"
+    yield from _comment(
+        "Officers can sign studies in its place (`evalkit site officer` makes a key), the policy can expire "
+        "on a day, and a treaty with other cities can tighten it: docs/how-to/approve-a-study.md. "
+        "`evalkit site policy explain` says every rule in plain language."
+    )
     yield from _comment("The limits below are the defaults; remove a # to set your own.")
     for field in msgspec.structs.fields(Policy):
         if field.name in POLICY_WORDS:
-            value = quote(field.default) if isinstance(field.default, str) else field.default
+            value = _toml(field.default)
             yield f"# {field.name} = {value} # {POLICY_WORDS[field.name]}"
 
 
@@ -303,6 +313,13 @@ def _comment(text: str, first: str = "# ", rest: str = "# ") -> list[str]:
         break_on_hyphens=False,
     )
     return [line.replace("\0", " ") for line in lines]
+
+
+def _toml(value: object) -> object:
+    """A default as TOML writes it."""
+    if isinstance(value, tuple):
+        return _list(value)
+    return quote(value) if isinstance(value, str) else value
 
 
 def _list(values: Sequence[str]) -> str:

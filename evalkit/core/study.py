@@ -25,6 +25,7 @@ import msgspec
 
 from evalkit.core.moderators import read_groups, read_moderator
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
+from evalkit.core.text import shows_plainly
 from evalkit.errors import ConfigError, TaxonomyError
 
 __all__ = [
@@ -237,12 +238,31 @@ class Federation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ``quorum`` 0 means every city on the roster: a city that drops out silently changes the estimand.
     ``small_cohorts`` says what a city's gate may do when too few units share a go-live period:
     ``coarsen`` merges cohorts by quarter, half-year and year; ``set_apart`` also leaves out those that stay
-    too small; ``refuse`` does neither.
+    too small; ``refuse`` does neither. ``sums = "secure"`` lets the server see sums over cities only. ``outliers``
+    says what is done with a city whose answer is implausible beside the others'.
     """
 
     quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     small_cohorts: Literal["refuse", "coarsen", "set_apart"] = "coarsen"
+    sums: Literal["plain", "secure"] | msgspec.UnsetType = msgspec.UNSET
+    outliers: Literal["refuse", "downweight", "name"] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.sums == "plain":  # one question, one hash: the default spelled out is the default
+            msgspec.structs.force_setattr(self, "sums", msgspec.UNSET)
+        if self.outliers == "refuse":
+            msgspec.structs.force_setattr(self, "outliers", msgspec.UNSET)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the server may see sums over cities only."""
+        return self.sums == "secure"
+
+    @property
+    def on_outlier(self) -> Literal["refuse", "downweight", "name"]:
+        """``outliers``; a city whose answer is implausible is left out unless the study says otherwise."""
+        return "refuse" if self.outliers is msgspec.UNSET else self.outliers
 
 
 class Specifications(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -356,8 +376,8 @@ def check_study(study: Study) -> Study:
 
     Raises:
         ConfigError: window upside down or not whole periods, ring inside the catchment, hours that are no part
-            of the day, moderators that are none, a crime type named twice, or parts of the treatment that contradict
-            each other.
+            of the day, moderators that are none, a crime type named twice, secure sums with a quorum, a title that is
+            not one line of text, or parts of the treatment that contradict each other.
         TaxonomyError: unknown taxonomy or crime type.
     """
     _check_window(study.window)
@@ -367,6 +387,7 @@ def check_study(study: Study) -> Study:
     _check_moderators(study.analysis)
     _check_matching(matching_of(study), study.units)
     _check_rings(study.units)
+    _check_sums(study.federation)
     if study.outcome.taxonomy != TAXONOMY:
         raise TaxonomyError(
             f'the study names the taxonomy "{study.outcome.taxonomy}"',
@@ -383,7 +404,29 @@ def check_study(study: Study) -> Study:
             way_out="use the common names; each site file maps its own categories to them",
         )
     _check_repeated(study.outcome)
+    _check_title(study.title)
     return study
+
+
+def _check_title(title: str) -> None:
+    """An officer reads it before he signs, on a terminal where other characters could write over the rest."""
+    if not all(map(shows_plainly, title)):
+        raise ConfigError(
+            "the title has characters that cannot be printed",
+            where="title",
+            limit="one line, without control characters",
+            way_out="put what needs more lines into notes",
+        )
+
+
+def _check_sums(federation: Federation) -> None:
+    if federation.secure and federation.quorum:
+        raise ConfigError(
+            f'quorum = {federation.quorum} is given with sums = "secure"',
+            where="[federation]",
+            limit="every city: what the others sent cannot be unmasked without the one that is missing",
+            way_out='leave quorum out, or set sums = "plain"',
+        )
 
 
 def _check_repeated(outcome: Outcome) -> None:

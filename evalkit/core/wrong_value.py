@@ -35,6 +35,7 @@ FORMS: Final = {
     r"^[a-z0-9][a-z0-9_.-]{0,63}$": "up to 64 small letters, digits, dots, _ and -, first a letter or digit",
     r"^[a-z0-9][a-z0-9_-]{0,63}$": "up to 64 small letters, digits, _ and -, first a letter or digit",
     r"^[a-z][a-z0-9_]{0,39}$": "up to 40 small letters, digits and _, first a letter",
+    r"^ed25519:[A-Za-z0-9_-]{43}$": "a public key: ed25519: and 43 letters, digits, - and _",
 }
 """Patterns of the package's own types → words."""
 

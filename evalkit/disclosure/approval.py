@@ -8,15 +8,19 @@ study does not list.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
 from evalkit.config import Policy
+from evalkit.core.discover import estimators
+from evalkit.core.estimator import RELEASE_CLASSES, ReleaseClass
 from evalkit.core.falsification import derived_of
 from evalkit.core.specifications import specifications_of
 from evalkit.core.study import Study, study_hash
+from evalkit.disclosure.questions import class_needed
 
-__all__ = ["covered_by", "with_specifications"]
+__all__ = ["covered_by", "covering_class", "with_specifications"]
 
 
 def covered_by(study: Study) -> tuple[str, ...]:
@@ -27,6 +31,36 @@ def covered_by(study: Study) -> tuple[str, ...]:
     """
     specifications = tuple(one.hash for one in specifications_of(study))
     return (*specifications, *(one.hash for one in derived_of(study)))
+
+
+@lru_cache(maxsize=512)
+def covering_class(study: Study, most: int) -> ReleaseClass:
+    """The most revealing class of anything that leaves for a study or for what its approval covers.
+
+    Args:
+        study: the approved one.
+        most: ``max_specifications``; with more specifications and derived studies only the study itself is covered.
+
+    Raises:
+        ConfigError, TaxonomyError: the study lists what cannot be.
+    """
+    specifications, derived = specifications_of(study), derived_of(study)
+    covered = len(specifications) + len(derived) <= most
+    asked = (
+        study,
+        *(one.study for one in specifications if covered),
+        *(one.study for one in derived if covered),
+    )
+    known = estimators()
+    return max(
+        (
+            class_needed(one, known[one.analysis.estimator])
+            if one.analysis.estimator in known
+            else RELEASE_CLASSES[-1]
+            for one in asked
+        ),
+        key=RELEASE_CLASSES.index,
+    )
 
 
 def with_specifications(policy: Policy, stored: Iterable[Study]) -> Policy:

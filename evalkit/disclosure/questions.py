@@ -8,6 +8,7 @@ the data; that is why the step and the number of distinct questions are limited.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,14 +18,33 @@ import numpy as np
 
 from evalkit.config import Policy
 from evalkit.core.discover import estimators
-from evalkit.core.estimator import RELEASE_CLASSES, Question
-from evalkit.core.study import study_hash
+from evalkit.core.estimator import RELEASE_CLASSES, Estimator, Question, ReleaseClass, only_sums
+from evalkit.core.study import Study, study_hash
+from evalkit.disclosure.revocation import is_revoked
 from evalkit.errors import RefusalError
+from evalkit.policy import ANY
 
-__all__ = ["ANY_STUDY", "question_hash", "review_question"]
+__all__ = ["ANY_STUDY", "class_needed", "question_hash", "review_question", "utc_today"]
 
-ANY_STUDY: Final = "any"
+ANY_STUDY: Final = ANY
 """In a policy: approve whatever is asked. For simulated or public data only."""
+
+
+def utc_today() -> dt.date:
+    """The day it is in UTC, by which whatever expires does."""
+    return dt.datetime.now(dt.UTC).date()
+
+
+def class_needed(study: Study, estimator: Estimator) -> ReleaseClass:
+    """The most revealing class of what leaves a city that answers the study with this estimator.
+
+    Secure sums let the server see nothing but sums over cities of an estimator whose every statistic is one
+    (`only_sums`).
+    """
+    needed = estimator.release_class
+    if study.federation.secure and needed == "statistics" and only_sums(estimator, study):
+        return "masked_sum"
+    return needed
 
 
 def question_hash(question: Question, fingerprint: str, study: str = "") -> str:
@@ -51,6 +71,7 @@ def review_question(
     policy: Policy | None,
     entries: Sequence[Mapping[str, Any]],
     fingerprint: str,
+    today: dt.date | None = None,
 ) -> None:
     """Let the question pass, or say which rule refuses it.
 
@@ -59,6 +80,7 @@ def review_question(
         policy: the city's; without one everything is refused.
         entries: the city's ledger so far.
         fingerprint: of the data the panel was built from.
+        today: in UTC; by default that of this machine.
 
     Raises:
         RefusalError: naming the rule in ``where``.
@@ -66,18 +88,19 @@ def review_question(
     if policy is None:
         raise _refusal("policy", "the city has no policy", "add [policy] to the site file")
     study = study_hash(question.study)
-    if study not in policy.studies and ANY_STUDY not in policy.studies:
+    if is_revoked(entries, study):
         raise _refusal(
-            "studies",
-            "the city has not approved this study",
-            f"add {study} to [policy] studies after reading the study",
+            "revoked",
+            "the city has withdrawn from this study",
+            "leave the city out; it takes this back with `evalkit site revoke --undo`",
         )
+    _review_approval(question.study, study, policy, today or utc_today())
     analysis = question.study.analysis
     if question.estimator not in estimators() or question.estimator != analysis.estimator:
         raise _refusal(
             "estimator", "the study does not name this estimator", "ask what the study says"
         )
-    needed = estimators()[question.estimator].release_class
+    needed = class_needed(question.study, estimators()[question.estimator])
     if RELEASE_CLASSES.index(needed) > RELEASE_CLASSES.index(policy.release_class):
         raise _refusal(
             "release_class",
@@ -86,6 +109,39 @@ def review_question(
         )
     _review_parameters(question, policy)
     _review_history(question, policy, entries, fingerprint, study)
+
+
+def _review_approval(study: Study, digest: str, policy: Policy, today: dt.date) -> None:
+    """Whether this study may be asked now.
+
+    Officers and a treaty stand in a policy until `federation.site_store.SiteStore.policy` resolves them; until then
+    nothing may.
+    """
+    if policy.treaty:
+        raise _refusal(
+            "treaty",
+            "the city's treaty is not in force: it is missing or damaged, has expired, or a signature is",
+            "the city finds out which with `evalkit site treaty check`",
+        )
+    if policy.expires is not None and today >= policy.expires:
+        raise _refusal(
+            "expires",
+            "the city's policy has expired",
+            "the city sets a later day in [policy] expires",
+        )
+    if policy.officers or not {digest, ANY_STUDY} & set(policy.studies):
+        raise _refusal(
+            "studies",
+            "the city has not approved this study",
+            f"the city reads it, and lists {digest} in [policy] studies or has its officers sign it",
+        )
+    outside = set(study.outcome.crime_types) - set(policy.crime_types)
+    if ANY not in policy.crime_types and outside:
+        raise _refusal(
+            "crime_types",
+            "the study counts crime types about which the city answers nothing",
+            "ask about the others, or the city adds them to [policy] crime_types",
+        )
 
 
 def _review_parameters(question: Question, policy: Policy) -> None:
