@@ -30,6 +30,7 @@ __all__ = [
     "cells_by_pattern",
     "design_of",
     "pattern_name",
+    "patterns_of",
     "restrict",
     "support_of",
 ]
@@ -162,11 +163,11 @@ def _timing(
 def cells_by_pattern(design: Design) -> tuple[Cell, ...]:
     """Units and incidents behind every distinct design pattern, before and after its own go-live.
 
-    Units that are never treated are told apart by the cells they lack, since a later camera's unit leaves
-    the panel when that camera goes live.
+    Units are told apart by the cells they lack too: a later camera's unit leaves the panel when that camera goes
+    live, one whose camera is removed then.
     """
     cells: list[Cell] = []
-    for name, members in _patterns(design):
+    for name, members in patterns_of(design):
         one = members[0]
         ever = bool(design.ever_treated[one])
         outcome, used = design.outcome[members], design.used[members]
@@ -208,22 +209,27 @@ def pattern_name(first: int, last: int, period_names: tuple[str, ...]) -> str:
     return f"{period_names[first]}..{period_names[last]}"
 
 
-def _patterns(design: Design) -> list[tuple[str, NDArray[np.int64]]]:
-    """Each distinct pattern with its members in ascending order, in the order of go-live."""
+def patterns_of(design: Design) -> list[tuple[str, NDArray[np.int64]]]:
+    """Each distinct pattern with its members in ascending order, in the order of go-live.
+
+    Units of one go-live that are used for unequally long have different rows in the design: a place whose camera was
+    removed is a pattern of its own.
+    """
     last_used = _last_used(design)
     end = int(last_used.max(initial=-1))  # data may end before the window
-    keys = np.stack(
-        [design.first_live, design.last_live, np.where(design.ever_treated, 0, last_used)]
-    )
+    keys = np.stack([design.first_live, design.last_live, last_used])
     patterns, pattern = _distinct(keys, len(design.period_names))
     order = np.argsort(pattern, kind="stable")
     bounds = np.searchsorted(pattern[order], np.arange(patterns.shape[1] + 1))
+    longest: dict[tuple[int, int], int] = {(NEVER, NEVER): end}
+    for first, last, until in patterns.T.tolist():
+        longest[first, last] = max(longest.get((first, last), -1), until)
     found: list[tuple[str, NDArray[np.int64]]] = []
-    for at, (first, last, until) in enumerate(patterns.T):
+    for at, (first, last, until) in enumerate(patterns.T.tolist()):
         own = order[bounds[at] : bounds[at + 1]]
-        name = pattern_name(int(first), int(last), design.period_names)
-        if first == NEVER and until < end:
-            name = f"never until {design.period_names[until + 1]}" if until >= 0 else "not used"
+        name = pattern_name(first, last, design.period_names)
+        if until < longest[first, last]:
+            name = f"{name} until {design.period_names[until + 1]}" if until >= 0 else "not used"
         found.append((name, own))
     return found
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.config import Policy
-from evalkit.core.design import design_of
+from evalkit.core.design import Design, design_of, patterns_of
 from evalkit.core.panel import NEVER, Panel, Role
 from evalkit.core.study import Study
 from evalkit.errors import RefusalError
@@ -69,6 +69,7 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
             panel = joined
             small = _small_units(panel, study, policy)
             notes.append("a cohort too small for the policy joined the one nearest in time")
+    small = _small_patterns(panel, study, policy)
     if small.any():
         if mode != "set_apart":
             raise RefusalError(
@@ -78,7 +79,8 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
                 way_out='set [federation] small_cohorts = "coarsen" or "set_apart", or use longer periods',
                 rules=("min_treated_per_pattern",),
             )
-        panel = _set_apart(panel, small)
+        panel, note = _left_out(panel, small, study, policy)
+        notes.append(note)
         if not (panel.role == Role.TREATED).any():
             raise RefusalError(
                 "every cohort is too small for this city's policy, so that no treated unit is left",
@@ -87,7 +89,6 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
                 way_out="use longer periods, a longer window or larger units",
                 rules=("min_treated_per_pattern",),
             )
-        notes.append("units whose cohort stays too small were set apart")
     lonely = _lonely_controls(panel, policy)
     if lonely.any():
         panel = _set_apart(panel, lonely)
@@ -98,22 +99,43 @@ def prepare(panel: Panel, study: Study, policy: Policy) -> Prepared:
 
 
 def _small_units(panel: Panel, study: Study, policy: Policy) -> NDArray[np.bool_]:
-    """(U,) treated units whose design pattern has too few units or incidents on either side."""
+    """(U,) treated units whose cohort has too few units, or too few incidents or those of two units on either side."""
     (design,) = design_of(panel, study)
     members = np.flatnonzero((panel.role == Role.TREATED) | (panel.role == Role.CONTROL))
     small = np.zeros(panel.n_units, dtype=bool)
-    ever = design.ever_treated
+    ever = np.flatnonzero(design.ever_treated)
     interval = design.first_live[ever] * panel.n_periods + design.last_live[ever]
-    _, cohort = np.unique(interval, return_inverse=True)
-    outcome, treated = design.outcome[ever], design.timing.treated[design.cohort[ever]] > 0
-    units = np.bincount(cohort)
-    after = np.bincount(cohort, weights=np.where(treated, outcome, 0.0).sum(axis=1))
-    before = np.bincount(cohort, weights=np.where(treated, 0.0, outcome).sum(axis=1))
-    enough = (units >= policy.min_treated_per_pattern) & (
-        np.minimum(before, after) >= policy.min_incidents
-    )
-    small[members[ever]] = ~enough[cohort]
+    for one in np.unique(interval):
+        cohort = ever[interval == one]
+        if not _stands(design, cohort, policy):
+            small[members[cohort]] = True
     return small
+
+
+def _small_patterns(panel: Panel, study: Study, policy: Policy) -> NDArray[np.bool_]:
+    """As `_small_units`, but units of a cohort whose cameras are removed are judged apart from those that stay.
+
+    Merging does not help them: whoever leaves early keeps a row of the design of its own.
+    """
+    (design,) = design_of(panel, study)
+    members = np.flatnonzero((panel.role == Role.TREATED) | (panel.role == Role.CONTROL))
+    small = np.zeros(panel.n_units, dtype=bool)
+    for _, units in patterns_of(design):
+        if design.ever_treated[units[0]] and not _stands(design, units, policy):
+            small[members[units]] = True
+    return small
+
+
+def _stands(design: Design, units: NDArray[np.int64], policy: Policy) -> bool:
+    """Whether a pattern has enough units, and on either side enough incidents that are not those of two of them."""
+    outcome = design.outcome[units]
+    live = design.timing.treated[design.cohort[units[0]]] > 0
+    sides = (outcome[:, ~live].sum(axis=1), outcome[:, live].sum(axis=1))
+    return len(units) >= policy.min_treated_per_pattern and all(
+        total >= policy.min_incidents
+        and np.sort(side)[-2:].sum() <= policy.max_two_unit_share * total
+        for side, total in ((side, side.sum()) for side in sides)
+    )
 
 
 def _merge(panel: Panel, small: NDArray[np.bool_], bin_of: Bin) -> Panel:
@@ -149,6 +171,30 @@ def _join_nearest(panel: Panel, small: NDArray[np.bool_]) -> Panel | None:
 
 def _set_apart(panel: Panel, units: NDArray[np.bool_]) -> Panel:
     return replace(panel, role=np.where(units, int(Role.SET_APART), panel.role))
+
+
+def _left_out(
+    panel: Panel, small: NDArray[np.bool_], study: Study, policy: Policy
+) -> tuple[Panel, str]:
+    """Units whose cohort stays too small are treated no more; with a sentence that says so."""
+    if study.treatment.pretends_cameras and small.sum() < policy.min_treated_per_pattern:
+        again = "the few places of a cohort that stays too small are controls again"
+        return _controls_again(panel, small), again
+    return _set_apart(panel, small), "units whose cohort stays too small were set apart"
+
+
+def _controls_again(panel: Panel, units: NDArray[np.bool_]) -> Panel:
+    """Places only pretended to have a camera are not set apart where they are few.
+
+    The study whose design is checked has them among its controls: all of those, less the other pretended places and
+    the controls of this study, would be the incidents of these few.
+    """
+    return replace(
+        panel,
+        role=np.where(units, int(Role.CONTROL), panel.role),
+        first_live=np.where(units, NEVER, panel.first_live),
+        last_live=np.where(units, NEVER, panel.last_live),
+    )
 
 
 def _lonely_controls(panel: Panel, policy: Policy) -> NDArray[np.bool_]:

@@ -28,6 +28,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ __all__ = [
     "panel_in",
     "read_built",
     "read_panel",
+    "where_units_are",
     "write_panel",
 ]
 
@@ -72,8 +74,8 @@ ARRAYS: Final = "arrays"
 SMALL: Final = 100_000
 """Cells in ``counts`` and ``exposure`` together; 1.8 MB of arrays. Beyond, it is the reading that takes the time."""
 
-WAY_OUT: Final = "build it with `evalkit site panel STUDY --site SITE`"
-AGAIN: Final = "build it again with `evalkit site panel STUDY --site SITE`"
+WAY_OUT: Final = "build it with `evalkit site panel --site SITE.toml --study STUDY.toml`"
+AGAIN: Final = "build it again with `evalkit site panel --site SITE.toml --study STUDY.toml`"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -211,6 +213,20 @@ def panel_in(stored: Stored) -> Panel:
         return _small_panel(stored.manifest, stored.files[ARRAYS])
     except (msgspec.DecodeError, ValueError, IndexError):
         raise _changed(path) from None
+
+
+def where_units_are(stored: Stored) -> NDArray[np.float64]:
+    """(U, 2) longitude and latitude of every unit of a stored panel; NaN where it has none.
+
+    Args:
+        stored: as `open_panel` returned it, with its files or without: then the table of units is read again.
+
+    Raises:
+        PanelError: the table was changed, or is missing.
+    """
+    raw = stored.files.get("units") or _verified(stored.place, stored.manifest, "units")
+    places = pl.read_parquet(io.BytesIO(raw), columns=["longitude", "latitude"])
+    return places.cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
 def read_built(folder: Path) -> Built:
