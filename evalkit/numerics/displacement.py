@@ -169,7 +169,9 @@ def displacement_quotient(counts: Floats, weights: Floats | None = None) -> Quot
     return Quotient(success, buffer, _ratio(buffer, success))
 
 
-def net_effect(counts: Floats, weights: Floats | None = None) -> NetEffect:
+def net_effect(
+    counts: Floats, weights: Floats | None = None, variance: Floats | None = None
+) -> NetEffect:
     """Guerette's gross, net and total net effect.
 
     With r = C1/C0 the total is r(T0 + D0) − (T1 + D1). By the delta method its variance is that of the counts,
@@ -179,13 +181,18 @@ def net_effect(counts: Floats, weights: Floats | None = None) -> NetEffect:
     Args:
         counts: (3, 2) rows target, control, displacement; columns before, after.
         weights: (3, 2), all 1 if not given; counts enter as count/weight.
+        variance: (3, 2) of the counts; their own number, as Poisson's, if not given.
     """
     w = np.ones((3, 2)) if weights is None else weights
     (t0, t1), (c0, c1), (d0, d1) = (counts / w).tolist()
-    v = counts / w**2
+    v = (counts if variance is None else variance) / w**2
     r = _ratio(c1, c0)
     of_counts = r * r * float(v[0, 0] + v[2, 0]) + float(v[0, 1] + v[2, 1])
-    of_ratio = r * r * (_ratio(1.0, float(counts[1, 1])) + _ratio(1.0, float(counts[1, 0])))
+    relative = [
+        _ratio(1.0, count) if variance is None else _ratio(float(variance[1, side]), count**2)
+        for side, count in ((1, float(counts[1, 1])), (0, float(counts[1, 0])))
+    ]
+    of_ratio = r * r * (relative[0] + relative[1])
     return NetEffect(
         gross=t0 - t1,
         net=_ratio(t0, c0) - _ratio(t1, c1),
