@@ -29,7 +29,7 @@ from evalkit.errors import ConfigError, EvalkitError, MissingExtraError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["DATABASE", "Tracker", "check_tracking", "open_tracker"]
+__all__ = ["DATABASE", "Tracker", "check_tracking", "mark_revoked", "open_tracker"]
 
 DATABASE: Final = "mlflow.db"
 ARTIFACTS: Final = "mlflow-artifacts"
@@ -91,6 +91,8 @@ class Tracker:
             self.client.set_tag(self.run_id, "claim", result["claim"]["name"])
             self.client.set_tag(self.run_id, "verdict", verdict["outcome"])
             self.client.set_tag(self.run_id, "verdict_reason", verdict["reason"]["en"])
+        for row in estimate.get("set_aside", ()):
+            self.client.set_tag(self.run_id, f"set_aside_{row['site']}", row["reason"])
         by_site = {row["site"]: row for row in estimate["sites"]}
         for site in estimate["contributors"]:
             self._city(site, by_site.get(site, {}))
@@ -166,6 +168,57 @@ class Tracker:
             if isinstance(value, int | float) and math.isfinite(value)
         ]
         self.client.log_batch(run_id, metrics=metrics)
+
+
+def mark_revoked(folder: Path, study: str, run_name: str, site: str, new: str | None) -> None:
+    """Mark a run from which a city has withdrawn: a tag, and neither the city's child run nor its releases any more.
+
+    Args:
+        folder: of the database.
+        study: the experiment's name.
+        run_name: of the parent run; nothing is done where there is none.
+        site: the city.
+        new: name of the run that was made without it.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+        ConfigError: MLflow cannot record it.
+    """
+    try:
+        from mlflow import MlflowClient
+    except ImportError:
+        raise _missing() from None
+    database = folder.resolve() / DATABASE
+    with _creating, _quiet(), _recording(database):
+        client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            return
+        runs = client.search_runs([experiment.experiment_id])
+        for run in runs:
+            if run.info.run_name != run_name or "mlflow.parentRunId" in run.data.tags:
+                continue
+            client.set_tag(
+                run.info.run_id, "revoked", f"{site} withdrew; see {new or 'no new run yet'}"
+            )
+            artifacts = folder.resolve() / ARTIFACTS / study / run.info.run_id / "artifacts"
+            _remove_artifacts(artifacts, site)
+            for child in runs:
+                tags = child.data.tags
+                if tags.get("mlflow.parentRunId") == run.info.run_id and tags.get("site") == site:
+                    client.delete_run(child.info.run_id)
+
+
+def _remove_artifacts(folder: Path, site: str) -> None:
+    """What the city sent, and what shows it by name: the marked run's folder has what is left of these."""
+    for file in sorted(folder.rglob("*")):
+        of_city = file.name.split("-", 2)[-1] == f"{site}.release"
+        shows = file.suffix in (".html", ".png", ".svg") or file.name in (
+            "estimate.json",
+            "result.json",
+        )
+        if file.is_file() and (of_city or shows):
+            file.unlink()
 
 
 def check_tracking(folder: Path) -> None:

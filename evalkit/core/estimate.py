@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalkit.core.sensitivity import TwoWay, WithoutCohort
+from evalkit.core.set_aside import SetAside
 from evalkit.numerics.distributions import t_quantile, t_sf
 
 __all__ = [
@@ -85,6 +86,7 @@ class Estimate:
         term_df: (K,) degrees of freedom where terms come from different models and ``df`` is of the first only;
             empty where all have ``df``.
         without_cohorts: the first effect without each cohort in turn; empty where cohorts are not told apart.
+        set_aside: cities whose answers are impossible or implausible, and what was done with them.
         two_way: what a static two-way regression of the same panel is made of; None where that is not known.
     """
 
@@ -105,6 +107,7 @@ class Estimate:
     term_df: tuple[float, ...] = ()
     without_cohorts: tuple[WithoutCohort, ...] = ()
     two_way: TwoWay | None = None
+    set_aside: tuple[SetAside, ...] = ()
 
     def df_of(self, index: int) -> float:
         """Degrees of freedom of one term."""
@@ -187,6 +190,7 @@ class Estimate:
             ],
             "details": {name: _finite(value) for name, value in self.details.items()},
             "notes": list(self.notes),
+            **({"set_aside": [one.to_dict() for one in self.set_aside]} if self.set_aside else {}),
         }
 
 

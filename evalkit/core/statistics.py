@@ -70,6 +70,9 @@ class Statistics:
         parts: city → field name → float64 array. An additive statistic that has been merged keeps one part
             under the joined name of its cities; a collected one keeps a part per city.
         support: one per city while in the city; empty once it has been sent.
+        tables: city → name → integer counts, from which the estimator can compute the city's fields again after
+            noise was added to them (`evalkit.core.noise`). Only of estimators of class ``table``; as support, they
+            stay in the city, and a merged statistic has none.
     """
 
     estimator: str
@@ -77,6 +80,7 @@ class Statistics:
     kind: Literal["additive", "collected"]
     parts: Mapping[tuple[str, ...], Mapping[str, NDArray[np.float64]]]
     support: tuple[Support, ...] = field(default=())
+    tables: Mapping[tuple[str, ...], Mapping[str, NDArray[np.int64]]] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[str, ...]:

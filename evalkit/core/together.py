@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evalkit.core.estimate import Estimate
-from evalkit.core.estimator import MAX_ROUNDS, Estimator, Question, ask_first
-from evalkit.core.statistics import Statistics, merge_all
+from evalkit.core.estimator import MAX_ROUNDS, Estimator, Question, Rounds, ask_first
+from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study
 from evalkit.errors import EvalkitError, NonConvergenceError
 
@@ -22,6 +22,9 @@ Answer = Sequence[Statistics] | EvalkitError
 
 AskMany = Callable[[Sequence[Question]], Sequence[Answer]]
 """A runtime: puts several questions to every city at once; answers in the order of the questions."""
+
+Leave = Callable[[Study, tuple[str, ...]], None]
+"""A job's study, and the cities it leaves out from now on."""
 
 WatchMany = Callable[[int, int, int], None]
 """After every round: its number from 1, how many questions it had, how many jobs have ended so far."""
@@ -40,10 +43,21 @@ def estimate_together(
     ask: AskMany,
     *,
     watch: WatchMany | None = None,
+    leave: Leave | None = None,
     max_rounds: int = MAX_ROUNDS,
 ) -> Together:
-    """Run all jobs to their end, in as many rounds as the longest of them takes."""
+    """Run all jobs to their end, in as many rounds as the longest of them takes.
+
+    Args:
+        jobs: estimators, each with its study.
+        ask: the runtime.
+        watch: called after every round.
+        leave: called after every round in which a job left cities out, with its study and their names, so that a
+            runtime need not ask them again.
+        max_rounds: what has not ended then fails.
+    """
     states: list[Question | Estimate | EvalkitError] = [_first(*job) for job in jobs]
+    under_way: dict[int, Rounds] = {}
     rounds = 0
     for _ in range(max_rounds):
         asked = [(i, state) for i, state in enumerate(states) if isinstance(state, Question)]
@@ -52,7 +66,11 @@ def estimate_together(
         rounds += 1
         answers = ask([question for _, question in asked])
         for (i, question), answer in zip(asked, answers, strict=True):
-            states[i] = _next(jobs[i][0], question, answer)
+            if i not in under_way:
+                under_way[i] = Rounds.of(*jobs[i])
+            states[i] = _next(under_way[i], question, answer)
+            if leave is not None and under_way[i].screen.left_out:
+                leave(jobs[i][1], under_way[i].screen.left_out)
         if watch is not None:
             ended = sum(not isinstance(state, Question) for state in states)
             watch(rounds, len(asked), ended)
@@ -70,13 +88,11 @@ def _first(estimator: Estimator, study: Study) -> Question | EvalkitError:
         return error
 
 
-def _next(
-    estimator: Estimator, question: Question, answer: Answer
-) -> Question | Estimate | EvalkitError:
+def _next(rounds: Rounds, question: Question, answer: Answer) -> Question | Estimate | EvalkitError:
     if isinstance(answer, EvalkitError):
         return answer
     try:
-        return estimator.finalise(merge_all(answer), question)
+        return rounds.step(answer, question)[1]
     except EvalkitError as error:
         return error
 

@@ -69,6 +69,7 @@ class CounterfactualModel:
     release_class: ReleaseClass = "estimate"
     scales: tuple[Scale, ...] = ("log_rate_ratio",)
     reads: tuple[str, ...] = ("learner",)
+    effect_field: str = "effect"
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters.

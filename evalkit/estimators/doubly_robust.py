@@ -13,6 +13,7 @@ weight, as in R's ``DRDID``; one above 0.999 is an error, as in R's ``did``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +26,7 @@ from evalkit.core.estimator import Question, ReleaseClass
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support, additive
 from evalkit.core.study import Study
-from evalkit.errors import SeparationError
+from evalkit.errors import EstimationError, SeparationError
 from evalkit.estimators._doubly_robust_pooled import (
     STAGES,
     first_pooled,
@@ -70,6 +71,10 @@ class DoublyRobustDid:
         "event_window",
         "scale",
     )
+    additive_within_city: bool = True
+    semidefinite: tuple[str, ...] = ("cross", "information")
+    never_negative: tuple[str, ...] = ("sizes", "trimmed")
+    ragged: tuple[str, ...] = ("blocks",)
 
     def first_question(self, study: Study) -> Question:
         """One round without parameters, stage ``totals``; with pooled controls the first of about ten.
@@ -99,6 +104,17 @@ class DoublyRobustDid:
             return summarise_pooled(panel, question)
         cities = (_of_city(design, question.study) for design in design_of(panel, question.study))
         return additive(self.name, question.stage, panel.sites, cities)
+
+    def city_effect(self, fields: Mapping[str, Floats], question: Question) -> tuple[float, float]:
+        """The overall effect of a city, or of a sum, with its variance, by which it is screened (`core.screening`).
+
+        Raises:
+            EstimationError: a round of the pooled fit, in which no city has an effect of its own.
+        """
+        if question.stage != "totals":
+            raise EstimationError("no city has an effect of its own in a fit that all share")
+        found = estimate_of(self.name, question, fields, (), ())
+        return float(found.effect[0]), float(found.covariance[0, 0])
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Averages of the targets with their covariance; with pooled controls, the next round before that.

@@ -71,6 +71,10 @@ class GroupTimeAtt:
         "scale",
     )
     randomises: bool = True
+    additive_within_city: bool = True
+    semidefinite: tuple[str, ...] = ("cross", "scatter")
+    never_negative: tuple[str, ...] = ("sizes", "units", "observed")
+    ragged: tuple[str, ...] = ("moments",)
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters; the stage is ``totals`` or, with pooled controls, ``moments``.
@@ -130,6 +134,18 @@ class GroupTimeAtt:
             without_cohorts=without_each_cohort(blocks, cells, question.study),
             two_way=two_way_of(blocks, cells),
         )
+
+    def city_effect(self, fields: Mapping[str, Floats], question: Question) -> tuple[float, float]:
+        """The overall effect of a city, or of a sum, with its variance, by which cities are screened.
+
+        With pooled controls that of the city's treated units and its own controls. See `core.screening`.
+        """
+        if question.stage == "moments":
+            blocks = _blocks(fields)
+            cells, weights = _targets(blocks, question.study, "")
+            fields = fields_of(totals(blocks, cells, weights), blocks, cells)
+        found = estimate_of(self.name, question, fields, (), ())
+        return float(found.effect[0]), float(found.covariance[0, 0])
 
     def _moments(self, panel: Panel, question: Question) -> Statistics:
         parts: dict[tuple[str, ...], dict[str, Floats]] = {}

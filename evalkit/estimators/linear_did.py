@@ -17,6 +17,7 @@ nobody reacted before go-live.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,7 @@ from evalkit.core.event_design import (
 from evalkit.core.panel import Panel
 from evalkit.core.statistics import Statistics, Support, additive
 from evalkit.core.study import Study
+from evalkit.errors import EstimationError
 from evalkit.estimators._panel_regression import effects_with_errors, support_of_columns
 from evalkit.numerics.least_squares import gram, score_residuals
 from evalkit.numerics.sandwich import solve_information
@@ -58,9 +60,14 @@ class LinearDid:
 
     name: str = "linear_did"
     release_class: ReleaseClass = "statistics"
+    additive: bool = True
     scales: tuple[Scale, ...] = ("count",)
     reads: tuple[str, ...] = ("bootstrap", "design", "event_window")
     linear_in_parameters: bool = True
+    semidefinite: tuple[str, ...] = ("information", "meat")
+    never_negative: tuple[str, ...] = ("columns", "sizes")
+    unbounded: tuple[str, ...] = ("null",)
+    recovers: tuple[tuple[str, str], ...] = (("meat", "gram"),)
 
     def first_question(self, study: Study) -> Question:
         """Ask for the cross-products; the parameters are zero and not used yet.
@@ -81,6 +88,27 @@ class LinearDid:
         grid = grid_of(question.study)
         cities = (_of_city(design, grid, question) for design in design_of(panel, question.study))
         return additive(self.name, question.stage, panel.sites, cities)
+
+    def city_effect(
+        self, fields: Mapping[str, NDArray[np.float64]], question: Question
+    ) -> tuple[float, float]:
+        """The effect of a city by itself, or of a sum, with its variance, by which cities are screened.
+
+        See `core.screening`.
+
+        Raises:
+            EstimationError: the city has no effect of its own, or the round is the first, which tells of no variance.
+        """
+        if "meat" not in fields:
+            raise EstimationError("cross-products alone tell of no variance")
+        grid = grid_of(question.study)
+        exposure, _, units = fields["columns"]
+        joined = join_columns(grid, exposure, units)
+        join = joined.matrix
+        information = join.T @ fields["information"] @ join
+        own = solve_information(information, join.T @ fields["right"])
+        effects, of_effects, _ = effects_with_errors(grid, joined, information, fields)
+        return float(effects.weights[0] @ join @ own), float(of_effects[0, 0])
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Solve for β and ask for the meat there; then give the estimate.

@@ -17,6 +17,7 @@ effect for all; cohort × event time (Wooldridge 2023) does not.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,7 @@ from evalkit.core.event_design import (
     bootstrap_notes,
     columns_of,
     design_notes,
+    effects_of,
     grid_of,
     join_columns,
     without_each_cohort,
@@ -62,9 +64,14 @@ class PoissonDid:
 
     name: str = "poisson_did"
     release_class: ReleaseClass = "statistics"
+    additive: bool = True
     scales: tuple[Scale, ...] = ("log_rate_ratio",)
     reads: tuple[str, ...] = ("bootstrap", "design", "event_window", "randomisation")
     randomises: bool = True
+    semidefinite: tuple[str, ...] = ("information", "meat")
+    never_negative: tuple[str, ...] = ("deviance", "columns", "sizes")
+    unbounded: tuple[str, ...] = ("null",)
+    recovers: tuple[tuple[str, str], ...] = (("score", "score"), ("meat", "score"))
 
     def first_question(self, study: Study) -> Question:
         """Start at no effect.
@@ -99,6 +106,34 @@ class PoissonDid:
         designs = zip(panel.split(), design_of(panel, study), strict=True)
         cities = (_of_city(city, design, grid, question) for city, design in designs)
         return additive(self.name, question.stage, panel.sites, cities)
+
+    def city_effect(
+        self, fields: Mapping[str, NDArray[np.float64]], question: Question
+    ) -> tuple[float, float]:
+        """One Newton step of a city by itself, or of a sum, with its variance, by which cities are screened.
+
+        Before the last round the variance is that of the likelihood times the over-dispersion of the deviance
+        (McCullagh & Nelder 1989, section 4.5), as there is no meat yet. See `core.screening`.
+
+        Raises:
+            EstimationError, SeparationError: the city has no effect of its own.
+        """
+        grid = grid_of(question.study)
+        exposure, incidents, units = fields["columns"]
+        joined = join_columns(grid, exposure, units, incidents)
+        join = joined.matrix
+        information = join.T @ fields["information"] @ join
+        step = solve_information(information, join.T @ fields["score"])
+        start = np.linalg.lstsq(join, question.parameters, rcond=None)[0]
+        weights = effects_of(grid, exposure).weights[0] @ join
+        effect = float(weights @ (start + step))
+        if "meat" in fields:
+            _, of_effects, _ = effects_with_errors(grid, joined, information, fields)
+            return effect, float(of_effects[0, 0])
+        clusters, observations, periods, _ = (float(value) for value in fields["sizes"])
+        df = observations - clusters - periods - len(step)
+        dispersion = max(1.0, float(fields["deviance"][0]) / df) if df > 0 else 1.0
+        return effect, dispersion * float(weights @ solve_information(information, weights))
 
     def finalise(self, statistics: Statistics, question: Question) -> Estimate | Question:
         """Take the Newton step, ask for the meat when it is small, then give the estimate.

@@ -92,6 +92,7 @@ class RandomEffects:
         "subgroups",
     )
     randomises: bool = True
+    effect_field: str = "effect"
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters.

@@ -56,6 +56,7 @@ class RegressionToTheMean:
     release_class: ReleaseClass = "estimate"
     scales: tuple[Scale, ...] = ("log_rate_ratio",)
     reads: tuple[str, ...] = ()
+    effect_field: str = "expected"
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters."""

@@ -63,6 +63,7 @@ class SyntheticDidPerCity:
     release_class: ReleaseClass = "estimate"
     scales: tuple[Scale, ...] = ("log_rate_ratio", "count")
     reads: tuple[str, ...] = ("period_weights", "scale")
+    effect_field: str = "effect"
 
     def first_question(self, study: Study) -> Question:
         """One round, no parameters."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from evalkit.core.estimate import percent_change
 from evalkit.errors import ConfigError
 from evalkit.report.json_numbers import known_numbers, number_or_none
+from evalkit.report.wording.set_aside import set_aside_sentences
 
 __all__ = ["Claimed", "Content", "Effect", "Simulated", "percent_of", "read_result"]
 
@@ -89,6 +90,9 @@ class Content:
         placebo: cities whose cameras enforce traffic, where no effect on crime is expected.
         count: whether effects are differences of incidents, and not log rate ratios.
         untested: why the claim was not tested; empty if it was, or there is none.
+        revoked: city, day and new run, where a city has withdrawn from this run.
+        withdrawn: city, day and former run, where this run was made without a city that has withdrawn.
+        set_aside: a sentence for each city whose answer is impossible or implausible.
     """
 
     version: str
@@ -113,6 +117,9 @@ class Content:
     placebo: tuple[str, ...]
     count: bool = False
     untested: str = ""
+    set_aside: tuple[str, ...] = ()
+    revoked: Mapping[str, str] | None = None
+    withdrawn: Mapping[str, str] | None = None
 
 
 def read_result(result: Mapping[str, Any], language: str) -> Content:
@@ -165,6 +172,9 @@ def _read(result: Mapping[str, Any], language: str) -> Content:
         placebo=tuple(map(str, result.get("placebo") or ())),
         count=estimate.get("scale") == "count",
         untested=_untested(result.get("untested"), language),
+        revoked=_texts(result.get("revoked")),
+        withdrawn=_texts(result.get("withdrawn")),
+        set_aside=set_aside_sentences(estimate.get("set_aside") or (), language),
     )
 
 
@@ -225,6 +235,10 @@ def _sentence(verdict: Mapping[str, Any] | None, language: str) -> tuple[str, st
 
 def _untested(reasons: Mapping[str, Any] | None, language: str) -> str:
     return str((reasons or {}).get(language) or (reasons or {}).get("en") or "")
+
+
+def _texts(named: Mapping[str, Any] | None) -> Mapping[str, str] | None:
+    return None if named is None else {key: str(value or "") for key, value in named.items()}
 
 
 def _simulated(truth: Mapping[str, Any] | None) -> Simulated | None:

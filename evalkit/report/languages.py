@@ -26,6 +26,13 @@ _ENGLISH: Final[dict[str, str]] = {
     "placebo_heading": "A placebo",
     "placebo_line": "The cameras of {cities} enforce traffic and do not watch people. An effect there speaks against "
     "the design; none is no evidence on the claim.",
+    "revoked_heading": "Withdrawn",
+    "revoked_line": "{city} withdrew on {date}. What this page says is not the result any more.",
+    "revoked_new": "The result without it is in the folder {run}.",
+    "withdrawn_line": "{city} withdrew on {date}; this result was made again without it, in place of {run}.",
+    "set_aside_heading": "Cities set aside",
+    "set_aside_line": "An answer that cannot be right, or does not belong to those of the other cities, is held "
+    "against rules that were fixed before the study.",
     "no_verdict": "No claim was tested",
     "no_verdict_reason": "The study estimates an effect and names no claim to hold it against.",
     # effects
@@ -196,6 +203,13 @@ _SPANISH: Final[dict[str, str]] = {
     "placebo_heading": "Un placebo",
     "placebo_line": "Las cámaras de {cities} controlan el tráfico y no vigilan a personas. Un efecto allí habla en "
     "contra del diseño; su ausencia no dice nada sobre la afirmación.",
+    "revoked_heading": "Retirado",
+    "revoked_line": "{city} se retiró el {date}. Lo que dice esta página ya no es el resultado.",
+    "revoked_new": "El resultado sin ella está en la carpeta {run}.",
+    "withdrawn_line": "{city} se retiró el {date}; este resultado se rehízo sin ella, en lugar de {run}.",
+    "set_aside_heading": "Ciudades apartadas",
+    "set_aside_line": "Una respuesta que no puede ser cierta, o que no concuerda con las de las demás ciudades, se "
+    "juzga con reglas fijadas antes del estudio.",
     "no_verdict": "No se contrastó ninguna afirmación",
     "no_verdict_reason": "El estudio estima un efecto y no nombra ninguna afirmación con la que contrastarlo.",
     "city": "Ciudad",
@@ -366,6 +380,13 @@ _PORTUGUESE: Final[dict[str, str]] = {
     "placebo_heading": "Um placebo",
     "placebo_line": "As câmeras de {cities} fiscalizam o trânsito e não vigiam pessoas. Um efeito ali fala contra o "
     "desenho; sua ausência nada diz sobre a afirmação.",
+    "revoked_heading": "Retirado",
+    "revoked_line": "{city} retirou-se em {date}. O que esta página diz já não é o resultado.",
+    "revoked_new": "O resultado sem ela está na pasta {run}.",
+    "withdrawn_line": "{city} retirou-se em {date}; este resultado foi refeito sem ela, em vez de {run}.",
+    "set_aside_heading": "Cidades postas de lado",
+    "set_aside_line": "Uma resposta que não pode estar certa, ou que não condiz com as das demais cidades, é julgada "
+    "por regras fixadas antes do estudo.",
     "no_verdict": "Nenhuma afirmação foi testada",
     "no_verdict_reason": "O estudo estima um efeito e não indica nenhuma afirmação com que o confrontar.",
     "city": "Cidade",

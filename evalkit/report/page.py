@@ -115,8 +115,10 @@ def write_page(
             _header(content, said, alternatives),
             element(
                 "main",
+                _revoked(content, said),
                 _verdict(content, said),
                 _placebo(content, said),
+                _set_aside(content, said),
                 _effect(content, said),
                 _picture(content, said) if draw else None,
                 _cities(content, said),
@@ -168,6 +170,31 @@ def _verdict(content: Content, said: Words) -> Markup:
         element("h2", heading),
         element("p", keep_together(reason[:1].upper() + reason[1:])) if reason else None,
         class_=f"verdict {content.outcome or 'none'}",
+    )
+
+
+def _revoked(content: Content, said: Words) -> Markup | None:
+    """Before anything else: that the page is not the result any more, or what became of another one."""
+    if content.revoked is not None:
+        about = content.revoked
+        line = said("revoked_line", city=about["site"], date=about["date"])
+        if about["new"]:
+            line = f"{line} {said('revoked_new', run=about['new'])}"
+        return section(said("revoked_heading"), element("p", element("strong", line)))
+    if content.withdrawn is not None:
+        about = content.withdrawn
+        line = said("withdrawn_line", city=about["site"], date=about["date"], run=about["run"])
+        return element("p", line, class_="quiet")
+    return None
+
+
+def _set_aside(content: Content, said: Words) -> Markup | None:
+    """Cities that were set aside, where nobody can miss them."""
+    if not content.set_aside:
+        return None
+    lines = [element("li", sentence) for sentence in content.set_aside]
+    return section(
+        said("set_aside_heading"), element("p", said("set_aside_line")), element("ul", *lines)
     )
 
 
