@@ -15,23 +15,28 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from evalkit.config import Site, load_site
 from evalkit.core.discover import estimator
-from evalkit.core.estimator import Question, estimate
+from evalkit.core.estimator import Question, ask_first, estimate
 from evalkit.core.falsification import derived_of
 from evalkit.core.frames import COUNT, REJECT_REASONS, Account
 from evalkit.core.moderators import check_facts
+from evalkit.core.panel import Panel
 from evalkit.core.settings import settings_read
 from evalkit.core.specifications import specifications_of
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study, check_study, matching_of, study_hash
-from evalkit.disclosure import gate
+from evalkit.disclosure import gate, noise
 from evalkit.disclosure.approval import covered_by
+from evalkit.disclosure.audit import Audit
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.release import canonical_bytes
 from evalkit.disclosure.rules import Verdict
+from evalkit.disclosure.told import Encoded
 from evalkit.errors import (
     ConfigError,
     EmptyWindowError,
@@ -41,7 +46,7 @@ from evalkit.errors import (
     RefusalError,
     TaxonomyError,
 )
-from evalkit.federation.site_store import SiteStore
+from evalkit.federation.site_store import TREATY, SiteStore
 from evalkit.panel.build import build_from_rows, build_panel
 from evalkit.panel.built import Built
 from evalkit.panel.tally import open_tally
@@ -68,6 +73,7 @@ __all__ = [
     "Preview",
     "StreamedCity",
     "check_city",
+    "is_in_force",
     "open_bench",
     "preview",
     "store_panel",
@@ -87,6 +93,19 @@ NO_ZONES: Final[Mapping[type[PanelError], str]] = {
     NothingToTestError: "nothing_to_test",
 }
 """Why there are no shares by zone, in the words of `evalkit.report.check_words`."""
+
+NOTE_NOISE: Final = (
+    "noise is in these numbers; it is drawn once, when the question is answered: others will leave"
+)
+
+NOTE_GIVEN: Final = (
+    "this question was answered: these are the noisy numbers that left, and will again"
+)
+
+NOTE_TRUE: Final = (
+    "a rule refuses, so that no noise was drawn: these are the true numbers, for the city's own eyes, and they "
+    "would not leave in any case"
+)
 
 BYTES_OF_A_ROW: Final = 60
 """To guess the number of rows, which decides how fine a search structure is worth its price."""
@@ -151,12 +170,23 @@ class Preview:
         verdicts: each rule's.
         data: the exact bytes.
         notes: what was done to small cohorts.
+        first, question: the study's first question, and the one that the numbers answer.
+        panel: of the city, with its cohorts merged.
+        true: the fields before any noise.
+        told: what the answer tells, as the row-space auditor counts it.
+        places: names of the places of the panel's units.
     """
 
     statistics: Statistics
     verdicts: tuple[Verdict, ...]
     data: bytes
     notes: tuple[str, ...]
+    first: Question
+    question: Question
+    panel: Panel
+    true: Mapping[str, NDArray[np.float64]]
+    told: Encoded
+    places: tuple[str, ...]
 
 
 def open_bench(path: Path) -> Bench:
@@ -485,6 +515,17 @@ def _joint_fingerprint(incidents: str, cameras: Read, areas: Read | None) -> str
     return hashlib.sha256(f"{incidents}{cameras.fingerprint}{outlines}".encode()).hexdigest()
 
 
+def is_in_force(bench: Bench) -> bool:
+    """Whether the policy in the city's store is the one in its site file.
+
+    Raises:
+        ConfigError: the stored policy is damaged.
+    """
+    written = bench.site.policy
+    named = written and msgspec.structs.replace(written, treaty=TREATY if written.treaty else "")
+    return bool(bench.store.written_policy() == named)
+
+
 def preview(bench: Bench, study: Study) -> Preview:
     """Run the study's question on this city alone and judge what would leave; nothing leaves.
 
@@ -496,12 +537,13 @@ def preview(bench: Bench, study: Study) -> Preview:
     """
     digest = study_hash(study)
     panel = bench.store.panel(digest)
-    policy = bench.site.policy
+    # with the limits of a treaty, which the site file only names
+    policy = bench.store.limits() if is_in_force(bench) else bench.site.policy
     if policy is None:
         raise RefusalError(
             "the city has no policy",
             where="rule policy",
-            way_out="add [policy] to the site file",
+            way_out="add [policy] to the site file, and put it in force with `evalkit site policy apply`",
             rules=("policy",),
         )
     prepared = prepare(panel, study, policy)
@@ -515,6 +557,24 @@ def preview(bench: Bench, study: Study) -> Preview:
     estimate(chosen, study, ask)
     question, statistics = last[0]
     (fields,) = statistics.parts.values()
+    true = fields
+    asked = (question, policy, bench.store.ledger.entries())
+    told = bench.store.opened(digest).told(study, policy)
+    verdicts = (
+        *gate.draft(statistics, policy).verdicts,
+        Audit(bench.store.audit_folder, told).judge(bench.store.ledger.entries(), policy),
+        *noise.judged(*asked, fingerprint=panel.fingerprint),
+    )
+    notes = prepared.notes
+    if noise.wanted(question, policy) and all(verdict.passed for verdict in verdicts):
+        shown = noise.preview(
+            statistics, *asked, fingerprint=panel.fingerprint, store=bench.store.folder
+        )
+        fields = shown.fields
+        notes = (*notes, NOTE_GIVEN if shown.entry["repeated"] else NOTE_NOISE)
+        statistics = replace(statistics, parts={statistics.sites: fields})
+    elif noise.wanted(question, policy):
+        notes = (*notes, NOTE_TRUE)
     data = canonical_bytes(
         site=bench.site.name,
         study=digest,
@@ -524,7 +584,19 @@ def preview(bench: Bench, study: Study) -> Preview:
         kind=statistics.kind,
         fields=fields,
     )
-    return Preview(statistics, gate.draft(statistics, policy).verdicts, data, prepared.notes)
+    opened = bench.store.opened(digest)
+    return Preview(
+        statistics,
+        verdicts,
+        data,
+        notes,
+        first=ask_first(chosen, study),
+        question=question,
+        panel=prepared.panel,
+        true=true,
+        told=told,
+        places=opened.places(study),
+    )
 
 
 def _check_moderators(site: Site, study: Study) -> None:

@@ -26,6 +26,7 @@ from evalkit.core.terms import event_times
 from evalkit.federation.run_folder import RunFolder
 from evalkit.numerics.event_study import sup_t
 from evalkit.report.numbers import true_minus
+from evalkit.report.wording.set_aside import set_aside_sentences
 from evalkit.runtimes.derived import Derived, estimates_of, unanswered_of
 
 __all__ = [
@@ -71,7 +72,11 @@ def verdict_on(study: Study, claim: Claim | None, found: Estimate) -> dict[str, 
         return None
     verdict = judge(_evidence(found), claim)
     plain: dict[str, Any] = msgspec.to_builtins(verdict)
-    plain["reason"] = {language: sentence(verdict, language) for language in LANGUAGES}
+    rows = [one.to_dict() for one in found.set_aside]
+    plain["reason"] = {
+        language: " ".join((sentence(verdict, language), *set_aside_sentences(rows, language)))
+        for language in LANGUAGES
+    }
     return plain
 
 
@@ -87,7 +92,8 @@ def placebo_cities(found: Estimate, kinds: Mapping[str, str]) -> list[str]:
 
 def absent_cities(found: Estimate, expected: Iterable[str]) -> list[str]:
     """Cities that were asked and are not in the estimate: with a quorum a study goes on without them."""
-    return sorted(set(expected) - set(found.contributors))
+    left_out = {one.site for one in found.set_aside if one.left_out}
+    return sorted(set(expected) - set(found.contributors) - left_out)
 
 
 def across_cities(found: Estimate, study: Study) -> dict[str, Any] | None:
@@ -110,12 +116,14 @@ def checks_on(
     Raises:
         BadMessageError: a release was changed.
     """
-    context = _context(study, run, derived)
+    context = _context(study, run, derived, found.contributors)
     return [msgspec.to_builtins(check(found, context)) for check in checks().values()]
 
 
-def _context(study: Study, run: RunFolder, derived: tuple[Derived, ...]) -> CheckContext:
-    sent = run.last_releases()
+def _context(
+    study: Study, run: RunFolder, derived: tuple[Derived, ...], cities: Sequence[str]
+) -> CheckContext:
+    sent = [one for one in run.last_releases() if set(one.sites) <= set(cities)]
     sizes = _cohort_units(study, merge_all(sent)) if sent else None
     return replace(
         context_of(study, sizes),

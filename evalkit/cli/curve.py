@@ -28,7 +28,6 @@ from evalkit.core.discover import estimator
 from evalkit.core.estimate import Estimate, percent_change
 from evalkit.core.specifications import Specification, specifications_of
 from evalkit.core.study import Study
-from evalkit.core.together import Together
 from evalkit.errors import ConfigError, EvalkitError
 from evalkit.federation.run_folder import Failure, RunFolder
 from evalkit.workbench import store_specifications
@@ -45,6 +44,7 @@ __all__ = [
     "run_curve",
     "summary_of",
     "verdicts_line",
+    "write_curve_result",
 ]
 
 OUTCOMES = ("supported", "contradicted", "undecided")
@@ -123,11 +123,33 @@ def _carry_out(
             )
 
         together = run_local_curve(run, [bench.store for bench in plan.benches], watch=watch)
+    result = write_curve_result(plan, run, found, together.outcomes, together.rounds)
+    if tracker is not None:
+        _track(tracker, plan, run, result)
+    return result
+
+
+def write_curve_result(
+    plan: Plan,
+    run: RunFolder,
+    found: Sequence[Specification],
+    outcomes: Sequence[Estimate | EvalkitError | Failure],
+    rounds: int,
+) -> dict[str, Any]:
+    """Write ``curve.json``, picture and page of a curve whose specifications have ended; returns what it holds.
+
+    Args:
+        plan: of the curve.
+        run: its folder.
+        found: the specifications.
+        outcomes: of each.
+        rounds: that all took together.
+    """
     rows = [
         _row(plan, run, number, one, outcome)
-        for number, (one, outcome) in enumerate(zip(found, together.outcomes, strict=True))
+        for number, (one, outcome) in enumerate(zip(found, outcomes, strict=True))
     ]
-    result = _result(plan, run, together, rows)
+    result = _result(plan, run, rounds, rows)
     if plan.pictures:
         from evalkit.report.curve_page import write_curve
 
@@ -135,8 +157,6 @@ def _carry_out(
         result["files"].update(picture=shown(picture), report=shown(page))
     run.write("curve.json", result)
     point_latest(plan.root, run.path)
-    if tracker is not None:
-        _track(tracker, plan, run, result)
     return result
 
 
@@ -248,7 +268,11 @@ def verdicts_line(summary: Mapping[str, Any]) -> str:
 
 
 def _row(
-    plan: Plan, run: RunFolder, number: int, one: Specification, outcome: Estimate | EvalkitError
+    plan: Plan,
+    run: RunFolder,
+    number: int,
+    one: Specification,
+    outcome: Estimate | EvalkitError | Failure,
 ) -> dict[str, Any]:
     """One specification in the result; writes its own ``result.json``, which `review verify` recomputes."""
     if isinstance(outcome, Estimate) and has_place(outcome):
@@ -261,12 +285,12 @@ def _row(
 
 
 def _result(
-    plan: Plan, run: RunFolder, together: Together, rows: Sequence[Mapping[str, Any]]
+    plan: Plan, run: RunFolder, rounds: int, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     files: dict[str, str] = {"run": shown(run.path), "result": shown(run.path / "curve.json")}
     if plan.tracking:
         files["mlflow"] = shown(plan.root / "mlflow.db")
-    found = curve_of(run, plan.study, plan.claim, together.rounds, rows)
+    found = curve_of(run, plan.study, plan.claim, rounds, rows)
     return {"evalkit": __version__, **found, "files": files}
 
 

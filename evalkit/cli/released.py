@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.core.statistics import Statistics
+from evalkit.core.study import Study
 from evalkit.disclosure.release import parse_release
 from evalkit.federation.run_folder import RunFolder
 
@@ -41,17 +42,23 @@ def treated_totals(run: RunFolder) -> TreatedTotals | None:
     ``rate_ratio`` releases the four totals, the static ``poisson_did`` exposure and incidents of its one
     coefficient; an effect alone, as of ``random_effects``, tells no number of incidents.
     """
-    period = run.study().window.period
+    study = run.study()
+    if study.federation.secure:  # only the sum over all cities can be read
+        return _together([_of_city(one) for one in run.last_releases()], study)
     latest: dict[str, tuple[int, Statistics]] = {}
     for name in sorted(run.read("releases.json")):
         statistics = parse_release((run.path / "releases" / Path(name).name).read_bytes())
         latest[statistics.sites[0]] = (int(name[:3]), statistics)
-    totals = [_of_city(statistics) for _, statistics in latest.values()]
+    return _together([_of_city(statistics) for _, statistics in latest.values()], study)
+
+
+def _together(totals: Sequence[tuple[float, float] | None], study: Study) -> TreatedTotals | None:
+    """Of all of them, or None if one is not known."""
     known = [one for one in totals if one is not None]
     if not known or len(known) < len(totals):
         return None
     incidents, units = np.sum(known, axis=0).tolist()
-    return TreatedTotals(incidents, units * YEARS_OF_A_PERIOD[period])
+    return TreatedTotals(incidents, units * YEARS_OF_A_PERIOD[study.window.period])
 
 
 def _of_city(statistics: Statistics) -> tuple[float, float] | None:

@@ -9,6 +9,9 @@ import click
 from evalkit.cli.conclusion import check_lines, untested_because
 from evalkit.cli.curve import verdicts_line
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.review_revoke import revoke
+from evalkit.cli.revoked import refuse_withdrawn
+from evalkit.cli.site_ledger import review_ledger
 from evalkit.cli.verify_curve import HeldCurve, is_curve, verify_curve
 from evalkit.cli.verify_run import Held, verify_run
 from evalkit.core.study import Study, study_hash
@@ -33,6 +36,7 @@ def verify(folder: Path, as_json: bool) -> None:
     """
     run = RunFolder(folder)
     study = run.study()
+    refuse_withdrawn(run, study)
     if is_curve(run):
         curve = verify_curve(run, study)
         print_json(_curve_json(curve, run)) if as_json else _say_curve(curve, study)
@@ -133,3 +137,9 @@ def _say_versions(run: RunFolder) -> None:
 
 def _six(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.6f}".replace("-", "−")
+
+
+command.add_command(review_ledger)
+
+
+command.add_command(revoke)

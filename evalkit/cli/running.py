@@ -32,9 +32,11 @@ from evalkit.core.falsification import derived_of
 from evalkit.core.settings import ignored_settings
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study
+from evalkit.disclosure.rosters import FEWEST
 from evalkit.errors import ConfigError, EvalkitError
 from evalkit.federation.run_folder import RunFolder
 from evalkit.report.numbers import true_minus
+from evalkit.report.wording.set_aside import set_aside_sentences
 from evalkit.runtimes.derived import read_derived
 from evalkit.workbench import Bench, store_study
 
@@ -51,6 +53,7 @@ __all__ = [
     "print_result",
     "run_study",
     "shown",
+    "write_result",
 ]
 
 LABELS: Final = {
@@ -99,8 +102,8 @@ def check_plan(plan: Plan) -> None:
     """Say what stands in the way of a plan before any row is read and any city is asked.
 
     Raises:
-        ConfigError: two site files name one city, the quorum is above the number of cities, or nothing can be written
-            where the runs shall lie.
+        ConfigError: two site files name one city, the quorum is above the number of cities, there are too few
+            for secure sums, or nothing can be written where the runs shall lie.
         MissingExtraError: pictures or tracking are wanted and what they need is not installed.
     """
     names = [bench.site.name for bench in plan.benches]
@@ -118,6 +121,13 @@ def check_plan(plan: Plan) -> None:
             where="[federation] quorum",
             limit="no more than the cities of the run; 0 for every one",
             way_out="name more cities with --site, or lower the quorum",
+        )
+    if plan.study.federation.secure and len(names) < FEWEST:
+        raise ConfigError(
+            f"secure sums are asked of {cities(len(names))}",
+            where="[federation] sums",
+            limit=f"{FEWEST} cities or more: with two, each knows the other's numbers",
+            way_out='name more cities with --site, or set sums = "plain"',
         )
     _check_root(plan.root)
     if plan.pictures:
@@ -207,12 +217,7 @@ def _carry_out(plan: Plan, run: RunFolder, opening: Future[Tracker] | None) -> d
 
         stores = [bench.store for bench in plan.benches]
         found = run_local(run, stores, watch=watch, watch_checks=watch_checks)
-    result = assemble(plan, run, found)
-    if plan.pictures:
-        result["files"].update(_draw(run, result))
-    result["files"]["report"] = _write_report(plan, run, result)
-    run.write("result.json", result)
-    point_latest(plan.root, run.path)
+    result = write_result(plan, run, found)
     if opening is not None:
         try:
             tracker = opening.result()
@@ -224,6 +229,28 @@ def _carry_out(plan: Plan, run: RunFolder, opening: Future[Tracker] | None) -> d
                 where=f"run {shown(run.path)}, MLflow {shown(plan.root / 'mlflow.db')}",
                 way_out=error.way_out,
             ) from error
+    return result
+
+
+def write_result(
+    plan: Plan, run: RunFolder, found: Estimate, *, withdrawn: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write ``result.json``, pictures and pages of a run that has its estimate; returns what ``result.json`` holds.
+
+    Args:
+        plan: of the run.
+        run: its folder.
+        found: the estimate.
+        withdrawn: the city that has withdrawn, on which day, and the name of the run that was with it.
+    """
+    result = assemble(plan, run, found)
+    if withdrawn is not None:
+        result["withdrawn"] = withdrawn
+    if plan.pictures:
+        result["files"].update(_draw(run, result))
+    result["files"]["report"] = _write_report(plan, run, result)
+    run.write("result.json", result)
+    point_latest(plan.root, run.path)
     return result
 
 
@@ -254,6 +281,8 @@ def print_result(result: Mapping[str, Any]) -> None:
             f"Absent:   {', '.join(result['absent'])} did not answer or refused; the quorum let the study go on, "
             "and the result says nothing of them"
         )
+    for sentence in set_aside_sentences(estimate.get("set_aside", ()), "en"):
+        say(f"Set aside: {sentence}")
     if result["placebo"]:
         say(
             f"Placebo:  the cameras of {', '.join(result['placebo'])} enforce traffic and do not watch people; "

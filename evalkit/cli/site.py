@@ -8,6 +8,15 @@ from typing import Any
 import click
 
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.site_approve import commands as desk_commands
+from evalkit.cli.site_budget import budget
+from evalkit.cli.site_ledger import ledger
+from evalkit.cli.site_peers import peers
+from evalkit.cli.site_policy import policy
+from evalkit.cli.site_preview import preview
+from evalkit.cli.site_report import report
+from evalkit.cli.site_revoke import revoke
+from evalkit.cli.site_treaty import treaty
 from evalkit.errors import ConfigError
 
 __all__ = ["command"]
@@ -157,79 +166,5 @@ def panel(path: Path, study_path: Path, no_pictures: bool, as_json: bool) -> Non
         say(f"Picture: {picture}")
 
 
-@command.command()
-@site_option
-@study_option
-@as_json_option
-def preview(path: Path, study_path: Path, as_json: bool) -> None:
-    """Run a study's question on this city alone and show exactly what would leave. Nothing leaves."""
-    import hashlib
-
-    from evalkit.config import load_study
-    from evalkit.workbench import open_bench
-    from evalkit.workbench import preview as run_preview
-
-    bench, study = open_bench(path), load_study(study_path)
-    shown = run_preview(bench, study)
-    (fields,) = shown.statistics.parts.values()
-    digest = hashlib.sha256(shown.data).hexdigest()
-    passed = all(verdict.passed for verdict in shown.verdicts)
-    if as_json:
-        print_json(
-            {
-                "site": bench.site.name,
-                "would_leave": passed,
-                "estimator": shown.statistics.estimator,
-                "stage": shown.statistics.stage,
-                "fields": {name: array.tolist() for name, array in fields.items()},
-                "bytes": len(shown.data),
-                "sha256": digest,
-                "rules": list(shown.verdicts),
-                "notes": list(shown.notes),
-            }
-        )
-        return
-    say(
-        f"{bench.site.city.title}, study {study.name}: {shown.statistics.estimator}, "
-        f"stage {shown.statistics.stage}"
-    )
-    for name, array in fields.items():
-        say(
-            f"  {name} {tuple(array.shape)}: {', '.join(f'{value:.10g}' for value in array.ravel()[:12])}"
-            f"{' …' if array.size > 12 else ''}"
-        )
-    say(f"  {len(shown.data)} bytes, SHA-256 {digest}")
-    for verdict in shown.verdicts:
-        mark = "passed" if verdict.passed else "REFUSED"
-        say(f"  {mark:<8}{verdict.rule:<28}{verdict.reason} (limit {verdict.limit:g})")
-    for note in shown.notes:
-        say(f"Note: {note}")
-    say("This would leave the city." if passed else "Nothing would leave the city.")
-
-
-@command.command()
-@site_option
-@as_json_option
-def ledger(path: Path, as_json: bool) -> None:
-    """List what left the city and what was refused, and verify the ledger's chain."""
-    from evalkit.workbench import open_bench
-
-    bench = open_bench(path)
-    entries = bench.store.ledger.entries()
-    if as_json:
-        print_json({"site": bench.site.name, "verified": True, "entries": entries})
-        return
-    if not entries:
-        say("The ledger is empty: nothing has left this city.")
-        return
-    for entry in entries:
-        what = (
-            f"{entry['bytes']} bytes, SHA-256 {entry['release'][:12]}…"
-            if entry["outcome"] == "released"
-            else f"rules: {', '.join(entry['rules'])}"
-        )
-        say(
-            f"{entry['number']:>4} {entry['time'][:19]} {entry['outcome']:<9} study {entry['study'][:12]}… "
-            f"{entry['estimator']}/{entry['stage']} round {entry['round']}: {what}"
-        )
-    say(f"{len(entries)} entries, chain verified.")
+for _one in (*desk_commands, peers, policy, preview, treaty, ledger, report, revoke, budget):
+    command.add_command(_one)

@@ -24,6 +24,7 @@ from evalkit.core.settings import answers_with, check_askable, ignored_note, ign
 from evalkit.core.specifications import specifications_of
 from evalkit.core.study import Matching, Study, Units, check_study, matching_of, study_hash
 from evalkit.core.taxonomy import CRIME_TYPES, TAXONOMY
+from evalkit.disclosure.questions import class_needed
 from evalkit.errors import ConfigError
 
 __all__ = ["command"]
@@ -110,7 +111,7 @@ def check(path: Path, as_json: bool) -> None:
     study = load_study(path)
     claim = claim_of(study, path)
     check_askable(study)
-    needed = estimator(study.analysis.estimator).release_class
+    needed = class_needed(study, estimator(study.analysis.estimator))
     if as_json:
         print_json(
             {
@@ -144,6 +145,8 @@ def check(path: Path, as_json: bool) -> None:
     say(f"Controls: {_controls(matching_of(study))}")
     say(f"Outcome:  {', '.join(study.outcome.crime_types)}")
     say(f"Analysis: {answers_with(study)}; cities must allow the release class {needed}")
+    if study.federation.secure:
+        say("Sums:     secure; nobody sees the numbers of one city, and every city must answer")
     ignored = ignored_note(study)
     if ignored:
         say(f"Ignored:  {ignored}")

@@ -18,7 +18,7 @@ from evalkit.errors import ConfigError
 from evalkit.federation.run_folder import SPECIFICATIONS, RunFolder
 from evalkit.runtimes.derived import outcome_of
 
-__all__ = ["HeldCurve", "is_curve", "verify_curve"]
+__all__ = ["CURVE", "HeldCurve", "is_curve", "verify_curve"]
 
 CURVE: Final = "curve.json"
 

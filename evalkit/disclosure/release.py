@@ -22,6 +22,9 @@ __all__ = ["Release", "canonical_bytes", "parse_release", "release_bytes"]
 
 _SEAL: Final = object()
 
+MOST_DIMENSIONS: Final = 4
+"""Of a field; an estimator's have three at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Release:
@@ -103,13 +106,17 @@ def parse_release(data: bytes) -> Statistics:
     header_bytes, _, numbers = data.partition(b"\n")
     try:
         header = msgspec.json.decode(header_bytes, type=_Header)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise _not_a_release() from None
     sizes = [math.prod(shape) for _, shape in header.fields]
-    if min(sizes, default=0) < 0 or len(numbers) != 8 * sum(sizes):
+    sound = all(
+        len(shape) <= MOST_DIMENSIONS and all(0 <= length <= len(numbers) for length in shape)
+        for _, shape in header.fields
+    )
+    if not sound or len(numbers) != 8 * sum(sizes):
         raise _not_a_release()
     values = np.frombuffer(numbers, dtype="<f8").astype(np.float64)
-    pieces = np.split(values, np.cumsum(sizes)[:-1])
+    pieces = np.split(values, np.cumsum(sizes)[:-1]) if sizes else []
     fields = {
         name: piece.reshape(shape)
         for (name, shape), piece in zip(header.fields, pieces, strict=True)

@@ -6,7 +6,7 @@ answering the others, and all rounds of one specification rest on the same citie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -16,7 +16,14 @@ from evalkit.core.study import Federation, study_hash
 from evalkit.core.together import Answer, AskMany
 from evalkit.errors import BadMessageError, EvalkitError
 from evalkit.federation.codec import BATCH, Received, decode_answers, encode_questions
-from evalkit.federation.exchange import Absence, Roster, read_answer, require, why_absent
+from evalkit.federation.exchange import (
+    Absence,
+    Roster,
+    keep_unread,
+    read_answer,
+    require,
+    why_absent,
+)
 
 __all__ = ["ask_many_through"]
 
@@ -24,7 +31,11 @@ OnRelease = Callable[[Question, Received], None]
 
 
 def ask_many_through(
-    grid: Grid, roster: Roster, federation: Federation, on_release: OnRelease
+    grid: Grid,
+    roster: Roster,
+    federation: Federation,
+    on_release: OnRelease,
+    left_out: Mapping[str, Collection[str]] | None = None,
 ) -> AskMany:
     """A runtime for several questions at once over any grid.
 
@@ -33,20 +44,30 @@ def ask_many_through(
         roster: which node speaks for which city.
         federation: timeout and quorum, the same for all questions.
         on_release: called with every release as it was received.
+        left_out: by a study's hash the names of cities that are not asked about it again; it grows meanwhile.
     """
     alive: dict[str, dict[int, str]] = {}
-    size = len(roster.nodes)
+    left: Mapping[str, Collection[str]] = {} if left_out is None else left_out
 
     def ask(questions: Sequence[Question]) -> list[Answer]:
         nodes = [
             alive.setdefault(study_hash(question.study), dict(roster.nodes))
             for question in questions
         ]
+        for question, still in zip(questions, nodes, strict=True):
+            gone = left.get(study_hash(question.study), ())
+            for node in [node for node, site in still.items() if site in gone]:
+                still.pop(node)
         outcomes = _one_round(grid, questions, nodes, federation)
         answers: list[Answer] = []
         for question, still, by_site in zip(questions, nodes, outcomes, strict=True):
-            absent = [one for one in by_site if isinstance(one, Absence)]
-            received = [one for one in by_site if isinstance(one, Received)]
+            received, absent = keep_unread(
+                [one for one in by_site if isinstance(one, Received)],
+                [one for one in by_site if isinstance(one, Absence)],
+                question,
+                federation,
+            )
+            size = len(roster.nodes) - len(left.get(study_hash(question.study), ()))
             try:
                 require(len(received), size, absent, federation)
             except EvalkitError as error:
@@ -115,7 +136,7 @@ def _read(
             return [Absence(site, *reason) for site in sites]
         parts = decode_answers(reply.content, len(numbers))
     except BadMessageError as error:
-        return [Absence(site, error.code) for site in sites]
+        return [Absence(site, error.code, unread=True) for site in sites]
     return [
         read_answer(part, questions[number], site)
         for part, number, site in zip(parts, numbers, sites, strict=True)

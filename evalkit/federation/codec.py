@@ -21,17 +21,23 @@ from evalkit.core.statistics import Statistics
 from evalkit.core.study import study_hash
 from evalkit.disclosure.release import Release, canonical_bytes
 from evalkit.errors import BadMessageError
+from evalkit.policy import PUBLIC_KEY
 
 __all__ = [
     "ANSWER",
     "BATCH",
     "HELLO",
+    "MAX_ASKED",
     "MAX_FIELDS",
     "MAX_NUMBERS",
+    "MAX_PARAMETERS",
     "MAX_QUESTIONS",
+    "MAX_RECORDS",
     "Received",
     "WireQuestion",
     "decode_answers",
+    "decode_hello",
+    "decode_hello_key",
     "decode_question",
     "decode_questions",
     "decode_release",
@@ -59,12 +65,19 @@ MAX_NUMBERS: Final = 4_000_000
 MAX_DIMENSIONS: Final = 4
 MAX_QUESTIONS: Final = 1000
 """Questions in one message; a study has at most half as many specifications."""
+MAX_RECORDS: Final = 2 * MAX_QUESTIONS
+"""Records in one message: a question or an answer has two at most."""
+MAX_PARAMETERS: Final = 20_000
+"""Doubles in one question, 160 kB; a city's policy answers 200 unless it says otherwise."""
+MAX_ASKED: Final = 1_000_000
+"""Doubles in one message of questions, 8 MB."""
 
-_NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
-_SITE: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
-_HASH: Final = re.compile(r"^[0-9a-f]{64}$")
-_NUMBERED: Final = re.compile(r"^([a-z]+)-([0-9]{4})$")
-_CODE: Final = re.compile(r"^[A-Z][A-Z-]{0,63}$")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SITE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KEY: Final = re.compile(PUBLIC_KEY)
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+_NUMBERED: Final = re.compile(r"([a-z]+)-([0-9]{4})")
+_CODE: Final = re.compile(r"[A-Z][A-Z-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +98,36 @@ class Received:
     site: str
     statistics: Statistics
     data: bytes
+
+
+def decode_hello(content: RecordDict) -> tuple[str, Literal["cctv", "traffic"]]:
+    """Which city a node says it is, and what its cameras do.
+
+    Raises:
+        BadMessageError: anything but a name of a city and one of the two kinds.
+    """
+    _expect(set(content.keys()) == {"hello"}, "records")
+    head = _config(content, "hello", _hello_keys(content))
+    kind: Literal["cctv", "traffic"] = "traffic" if head["cameras"] == "traffic" else "cctv"
+    _expect(head["cameras"] == kind, "cameras")
+    return _text(head, "site", _SITE), kind
+
+
+def decode_hello_key(content: RecordDict) -> str:
+    """The public key that a node says its city has; empty if it says none.
+
+    Raises:
+        BadMessageError: anything but a public key.
+    """
+    head = _config(content, "hello", _hello_keys(content))
+    return _text(head, "key", _KEY) if "key" in head else ""
+
+
+def _hello_keys(content: RecordDict) -> set[str]:
+    """A city without a key of its own, as before there were any, says none."""
+    record = content["hello"]
+    given = isinstance(record, ConfigRecord) and "key" in record
+    return {"site", "cameras", "key"} if given else {"site", "cameras"}
 
 
 def encode_question(question: Question) -> RecordDict:
@@ -114,6 +157,7 @@ def decode_question(content: RecordDict) -> WireQuestion:
     head = _config(content, "question", {"study", "estimator", "stage", "round"})
     arrays = _arrays(content, "parameters")
     _expect(set(arrays) == {"parameters"} and arrays["parameters"].ndim == 1, "parameters")
+    _expect(arrays["parameters"].size <= MAX_PARAMETERS, "number of parameters")
     return WireQuestion(
         study=_text(head, "study", _HASH),
         estimator=_text(head, "estimator", _NAME),
@@ -199,7 +243,7 @@ def refusal_of(content: RecordDict) -> tuple[str, tuple[str, ...]] | None:
     rules = head["rules"]
     _expect(isinstance(rules, list) and len(rules) <= MAX_FIELDS, "rules")
     names = tuple(rules) if isinstance(rules, list) else ()
-    _expect(all(isinstance(name, str) and _NAME.match(name) for name in names), "rules")
+    _expect(all(isinstance(name, str) and _NAME.fullmatch(name) for name in names), "rules")
     return _text(head, "code", _CODE), names
 
 
@@ -214,7 +258,7 @@ def decode_questions(content: RecordDict) -> list[WireQuestion]:
     Raises:
         BadMessageError: anything else.
     """
-    return [decode_question(one) for one in _parted(content)]
+    return [decode_question(one) for one in _parted(content, MAX_ASKED)]
 
 
 def encode_answers(answers: Sequence[RecordDict]) -> RecordDict:
@@ -228,7 +272,7 @@ def decode_answers(content: RecordDict, expected: int) -> list[RecordDict]:
     Raises:
         BadMessageError: records that are not numbered from 0, or more or fewer answers than questions.
     """
-    found = _parted(content)
+    found = _parted(content, MAX_NUMBERS)
     _expect(len(found) == expected, "number of answers")
     return found
 
@@ -244,16 +288,30 @@ def _numbered(parts: Sequence[RecordDict]) -> RecordDict:
     )
 
 
-def _parted(content: RecordDict) -> list[RecordDict]:
+def _parted(content: RecordDict, numbers: int) -> list[RecordDict]:
+    _expect(len(content) <= MAX_RECORDS, "number of records")
+    _expect(_doubles(content) <= numbers, "size")
     parts: dict[int, RecordDict] = {}
     for key in content:
-        named = _NUMBERED.match(key)
+        named = _NUMBERED.fullmatch(key)
         if named is None:
             raise _bad("records")
         parts.setdefault(int(named.group(2)), RecordDict({}))[named.group(1)] = content[key]
     _expect(sorted(parts) == list(range(len(parts))), "numbers of records")
     _expect(len(parts) <= MAX_QUESTIONS, "number of questions")
     return [parts[number] for number in range(len(parts))]
+
+
+def _doubles(content: RecordDict) -> float:
+    """How many doubles all arrays of a message hold together, by their bytes; nothing is decoded for it."""
+    return (
+        sum(
+            len(array.data)
+            for record in content.array_records.values()
+            for array in record.values()
+        )
+        / 8
+    )
 
 
 def _encode_arrays(arrays: Mapping[str, NDArray[np.float64]]) -> ArrayRecord:
@@ -271,7 +329,7 @@ def _encode_array(array: NDArray[np.float64]) -> Array:
 def _decode_array(array: Array) -> NDArray[np.float64]:
     shape = tuple(array.shape)
     _expect(array.dtype == DTYPE and array.stype == STYPE, "array type")
-    _expect(len(shape) <= MAX_DIMENSIONS and all(n >= 0 for n in shape), "shape")
+    _expect(len(shape) <= MAX_DIMENSIONS and all(0 <= n <= MAX_NUMBERS for n in shape), "shape")
     size = math.prod(shape)
     _expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
     decoded = np.frombuffer(array.data, "<f8").astype(np.float64).reshape(shape)
@@ -283,7 +341,9 @@ def _arrays(content: RecordDict, name: str) -> dict[str, NDArray[np.float64]]:
     record = content[name]
     if not isinstance(record, ArrayRecord):
         raise _bad(name)
-    _expect(len(record) <= MAX_FIELDS and all(_NAME.match(key) for key in record), "field names")
+    _expect(len(record) <= MAX_FIELDS, "number of fields")
+    _expect(all(_NAME.fullmatch(key) for key in record), "field names")
+    _expect(sum(len(array.data) for array in record.values()) <= 8 * MAX_NUMBERS, "size")
     return {key: _decode_array(record[key]) for key in sorted(record)}
 
 
@@ -296,7 +356,7 @@ def _config(content: RecordDict, name: str, keys: set[str]) -> Mapping[str, Any]
 
 def _text(head: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
     value = head[key]
-    if not isinstance(value, str) or not pattern.match(value):
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         raise _bad(key)
     return value
 

@@ -6,21 +6,25 @@ study, the cities that answered go on together and the estimate names them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from evalkit.core.estimator import Ask, Question
+from evalkit.core.screening import FEWEST_LEFT
 from evalkit.core.statistics import Statistics
-from evalkit.core.study import Federation
+from evalkit.core.study import Federation, study_hash
+from evalkit.disclosure.release import canonical_bytes
 from evalkit.errors import BadMessageError, MissingSiteError, all_errors
 from evalkit.federation.codec import (
     ANSWER,
     HELLO,
     Received,
+    decode_hello,
+    decode_hello_key,
     decode_release,
     encode_question,
     refusal_of,
@@ -32,6 +36,7 @@ __all__ = [
     "Roster",
     "ask_through",
     "gather_roster",
+    "keep_unread",
     "read_answer",
     "require",
     "why_absent",
@@ -42,10 +47,11 @@ OnRelease = Callable[[Question, Received], None]
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Which node speaks for which city, and what each city's cameras do."""
+    """Which node speaks for which city, what each city's cameras do, and its public key if it has said one."""
 
     nodes: dict[int, str]
     cameras: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -60,6 +66,8 @@ class Absence:
     site: str
     code: str
     rules: tuple[str, ...] = ()
+    unread: bool = False
+    """It did answer, and its message cannot be read."""
 
 
 def list_absences(absent: Sequence[Absence]) -> str:
@@ -98,16 +106,20 @@ def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -
     ]
     nodes: dict[int, str] = {}
     cameras: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for reply in grid.send_and_receive(messages, timeout=federation.timeout_s):
-        if reply.has_error() or "hello" not in reply.content:
+        if reply.has_error():
             continue
-        record = reply.content["hello"]
-        if not isinstance(record, ConfigRecord):
+        try:
+            site, kind = decode_hello(reply.content)
+            key = decode_hello_key(reply.content)
+        except BadMessageError:  # a node that says something else is on no roster
             continue
-        site, kind = record.get("site"), record.get("cameras")
-        if isinstance(site, str) and (not expected or site in expected):
+        if not expected or site in expected:
             nodes[reply.metadata.src_node_id] = site
-            cameras[site] = "traffic" if kind == "traffic" else "cctv"
+            cameras[site] = kind
+            if key:
+                keys[site] = key
     claimed = list(nodes.values())
     twice = sorted({site for site in claimed if claimed.count(site) > 1})
     if twice:
@@ -118,21 +130,36 @@ def gather_roster(grid: Grid, expected: Sequence[str], federation: Federation) -
         )
     absent = [Absence(site, "NO-ANSWER") for site in expected if site not in claimed]
     require(len(nodes), len(expected), absent, federation)
-    return Roster(nodes, cameras)
+    return Roster(nodes, cameras, keys)
 
 
 def ask_through(
-    grid: Grid, roster: Roster, federation: Federation, on_release: OnRelease | None = None
+    grid: Grid,
+    roster: Roster,
+    federation: Federation,
+    on_release: OnRelease | None = None,
+    left_out: Collection[str] = (),
 ) -> Ask:
     """A runtime's ``ask`` over any grid.
 
     Cities that fail in one round are not asked again, so that all rounds rest on the same cities.
+
+    Args:
+        grid: where the nodes are.
+        roster: which node speaks for which city.
+        federation: timeout, quorum and what is done with a city that is broken.
+        on_release: called with every release as it was received.
+        left_out: names of cities that are not asked again; it grows while the study runs.
     """
     alive = dict(roster.nodes)
-    size = len(roster.nodes)
 
     def ask(question: Question) -> Sequence[Statistics]:
-        received, absent = _one_round(grid, alive, question, federation)
+        for node in [node for node, site in alive.items() if site in left_out]:
+            alive.pop(node)
+        size = len(roster.nodes) - len(left_out)
+        received, absent = keep_unread(
+            *_one_round(grid, alive, question, federation), question, federation
+        )
         require(len(received), size, absent, federation)
         for absence in absent:
             alive.pop(next(node for node, site in alive.items() if site == absence.site))
@@ -196,7 +223,46 @@ def read_answer(content: RecordDict, question: Question, site: str) -> Received 
             return Absence(site, *refusal)
         return decode_release(content, question, site)
     except BadMessageError as error:
-        return Absence(site, error.code)
+        return Absence(site, error.code, unread=True)
+
+
+def keep_unread(
+    received: list[Received], absent: list[Absence], question: Question, federation: Federation
+) -> tuple[list[Received], list[Absence]]:
+    """Let a few messages that cannot be read pass as answers without any field, which screening sets aside by name.
+
+    So a run's folder tells which cities these were, and whoever verifies it sets the same ones aside. Where the study
+    wants to end at such a city, or most of the cities are broken, they stay absent.
+    """
+    broken = [one for one in absent if one.unread]
+    few = 2 * len(broken) < len(received) + len(broken)
+    if (
+        not few
+        or len(received) < FEWEST_LEFT
+        or federation.on_outlier == "name"
+        or federation.secure
+    ):
+        return received, absent  # what is missing in a sum cannot be replaced by nothing
+    kind = received[0].statistics.kind
+    stand_ins = [_without_fields(one.site, question, kind) for one in broken]
+    everyone = sorted([*received, *stand_ins], key=lambda one: one.site)
+    return everyone, [one for one in absent if not one.unread]
+
+
+def _without_fields(
+    site: str, question: Question, kind: Literal["additive", "collected"]
+) -> Received:
+    data = canonical_bytes(
+        site=site,
+        study=study_hash(question.study),
+        estimator=question.estimator,
+        stage=question.stage,
+        round_number=question.round,
+        kind=kind,
+        fields={},
+    )
+    statistics = Statistics(question.estimator, question.stage, kind, {(site,): {}})
+    return Received(site, statistics, data)
 
 
 def require(answered: int, size: int, absent: Sequence[Absence], federation: Federation) -> None:

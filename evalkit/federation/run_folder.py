@@ -2,7 +2,7 @@
 
 study.json       the study, canonical; its SHA-256 is what the cities approved
 claim.json       the claim, if the study names one
-roster.json      the cities asked
+roster.json      the cities asked; with secure sums also the session and its signed keys
 releases/        every release as its exact canonical bytes, one file per round and city
 releases.json    the SHA-256 of each, which equals the one in that city's ledger
 estimate.json    what came out
@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -29,9 +29,11 @@ from evalkit.core.estimate import Estimate
 from evalkit.core.estimator import Question
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Study, study_hash
+from evalkit.disclosure.masked import is_masked, parse_masked, sum_parts
 from evalkit.disclosure.release import parse_release
 from evalkit.errors import BadMessageError, ConfigError, EvalkitError
 from evalkit.federation.codec import Received
+from evalkit.federation.secure_codec import ReceivedPart
 
 __all__ = ["COMPUTING_LIBRARIES", "Failure", "RunFolder"]
 
@@ -105,7 +107,11 @@ class RunFolder:
                 where=str(self.path),
                 way_out="name a folder made by a run",
             ) from None
-        except msgspec.DecodeError:
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ):  # lists in lists without end
             raise ConfigError(f"{name} is damaged", where=str(self.path)) from None
 
     def study(self) -> Study:
@@ -122,10 +128,10 @@ class RunFolder:
                 where=str(self.path),
                 way_out="name a folder made by a run",
             ) from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise ConfigError("study.json is damaged", where=str(self.path)) from None
 
-    def write_release(self, question: Question, received: Received) -> None:
+    def write_release(self, question: Question, received: Received | ReceivedPart) -> None:
         """Keep one city's release of one round, byte for byte."""
         name = _release_name(question, received.site)
         (self.path / "releases" / name).write_bytes(received.data)
@@ -138,19 +144,19 @@ class RunFolder:
             _add(self.path / "releases.json", name, digest)
 
     def releases(self, question: Question) -> list[Statistics]:
-        """All cities' releases of one round, checked against their recorded hashes.
+        """All cities' releases of one round, checked against their recorded hashes; masked ones as their sum.
 
         Raises:
             BadMessageError: a file is missing, was changed, or does not answer the question.
+            EstimationError: masked releases are not the parts of one sum.
         """
         recorded: Mapping[str, str] = self.read("releases.json")
         prefix = _release_name(question, "")
-        found: list[Statistics] = []
-        for name in sorted(name for name in recorded if name.startswith(prefix)):
-            statistics = self._release(name, recorded[name])
-            if name != _release_name(question, statistics.sites[0]):
+        names = sorted(name for name in recorded if name.startswith(prefix))
+        found, sites = self._statistics(names, recorded)
+        for name, site in zip(names, sites, strict=True):
+            if name != _release_name(question, site):
                 raise _changed(name, "does not hold what its name says")
-            found.append(statistics)
         return found
 
     def last_releases(self) -> list[Statistics]:
@@ -158,20 +164,35 @@ class RunFolder:
 
         Raises:
             BadMessageError: a file is missing or was changed.
+            EstimationError: masked releases are not the parts of one sum.
         """
         recorded: Mapping[str, str] = self.read("releases.json")
         last = max((name.partition("-")[0] for name in recorded), key=int, default="")
         names = sorted(name for name in recorded if name.partition("-")[0] == last)
-        return [self._release(name, recorded[name]) for name in names]
+        return self._statistics(names, recorded)[0]
 
-    def _release(self, name: str, recorded: str) -> Statistics:
+    def _statistics(
+        self, names: Sequence[str], recorded: Mapping[str, str]
+    ) -> tuple[list[Statistics], list[str]]:
+        """What these releases hold, and which city each is of."""
+        read = {name: self._bytes(name, recorded[name]) for name in names}
+        hidden = [name for name, data in read.items() if is_masked(data)]
+        if not hidden:
+            plain = [parse_release(data) for data in read.values()]
+            return plain, [one.sites[0] for one in plain]
+        if len(hidden) < len(read):
+            raise _changed(hidden[0], "is masked, and others of its round are not")
+        parts = [parse_masked(data) for data in read.values()]
+        return [sum_parts(parts)], [one.site for one in parts]
+
+    def _bytes(self, name: str, recorded: str) -> bytes:
         try:
             data = (self.path / "releases" / name).read_bytes()
         except OSError:
             raise _changed(name, "is missing") from None
         if hashlib.sha256(data).hexdigest() != recorded:
             raise _changed(name, "was changed")
-        return parse_release(data)
+        return data
 
     def write_estimate(self, estimate: Estimate) -> None:
         """Keep the estimate."""

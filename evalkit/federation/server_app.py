@@ -24,6 +24,8 @@ from evalkit.federation.batch import ask_many_through
 from evalkit.federation.codec import Received
 from evalkit.federation.exchange import Roster, ask_through, gather_roster
 from evalkit.federation.run_folder import RunFolder
+from evalkit.federation.secure import OpenSession, ask_many_securely, ask_securely, open_session
+from evalkit.federation.secure_codec import ReceivedPart
 
 __all__ = ["app", "conduct", "conduct_curve", "curve_app", "server_app"]
 
@@ -46,16 +48,22 @@ def conduct(
         EstimationError: no estimate can be computed from what the cities released.
     """
     roster = gather_roster(grid, expected, study.federation)
-    answered = _answered(roster, expected)
-    run.write("roster.json", answered)
-    ask = ask_through(grid, roster, study.federation, run.write_release)
-    found = estimate(estimator(study.analysis.estimator), study, ask, watch=watch)
-    run.write_estimate(found)
     derived = derived_of(study)
+    session = _session(grid, roster, [study, *(one.study for one in derived)])
+    answered = _answered(roster, expected, session)
+    run.write("roster.json", answered)
+    left: set[str] = set()
+    ask = (
+        ask_through(grid, roster, study.federation, run.write_release, left)
+        if session is None
+        else ask_securely(grid, roster, study.federation, session, run.write_release)
+    )
+    found = estimate(estimator(study.analysis.estimator), study, ask, watch=watch, left_out=left)
+    run.write_estimate(found)
     if derived:
         folders = [run.derived(number, one.kind).path for number, one in enumerate(derived)]
         studies = [one.study for one in derived]
-        _in_step(grid, roster, answered, folders, studies, watch_checks)
+        _in_step(grid, roster, session, answered, folders, studies, watch_checks)
     return found
 
 
@@ -75,24 +83,42 @@ def conduct_curve(
     """
     study = run.study()
     roster = gather_roster(grid, expected, study.federation)
-    answered = _answered(roster, expected)
-    run.write("roster.json", answered)
     found = [one.study for one in specifications_of(study)]
+    session = _session(grid, roster, found)
+    answered = _answered(roster, expected, session)
+    run.write("roster.json", answered)
     folders = [run.specification(number) for number in range(len(found))]
-    return _in_step(grid, roster, answered, folders, found, watch)
+    return _in_step(grid, roster, session, answered, folders, found, watch)
 
 
-def _answered(roster: Roster, expected: Sequence[str]) -> dict[str, Any]:
-    return {
+def _session(grid: Grid, roster: Roster, studies: Sequence[Study]) -> OpenSession | None:
+    """A session of secure sums for all studies, which share one way of adding up; None for plain sums.
+
+    Raises:
+        MissingSiteError: see `secure.open_session`.
+    """
+    federation = studies[0].federation
+    if not federation.secure:
+        return None
+    return open_session(grid, roster, federation, [study_hash(study) for study in studies])
+
+
+def _answered(
+    roster: Roster, expected: Sequence[str], session: OpenSession | None
+) -> dict[str, Any]:
+    known = {
         "expected": list(expected),
         "answered": list(roster.sites),
         "cameras": roster.cameras,
+        **({"keys": roster.keys} if roster.keys else {}),
     }
+    return known if session is None else {**known, "secure": session.record()}
 
 
 def _in_step(
     grid: Grid,
     roster: Roster,
+    session: OpenSession | None,
     answered: Mapping[str, Any],
     paths: Sequence[Path],
     studies: Sequence[Study],
@@ -106,12 +132,22 @@ def _in_step(
     for folder in folders.values():
         folder.write("roster.json", answered)
 
-    def keep(question: Question, received: Received) -> None:
+    def keep(question: Question, received: Received | ReceivedPart) -> None:
         folders[study_hash(question.study)].write_release(question, received)
 
     jobs = [(estimator(study.analysis.estimator), study) for study in studies]
-    ask = ask_many_through(grid, roster, studies[0].federation, keep)
-    together = estimate_together(jobs, ask, watch=watch)
+    left: dict[str, set[str]] = {}
+
+    def leave(study: Study, cities: tuple[str, ...]) -> None:
+        left.setdefault(study_hash(study), set()).update(cities)
+
+    federation = studies[0].federation
+    ask = (
+        ask_many_through(grid, roster, federation, keep, left)
+        if session is None
+        else ask_many_securely(grid, roster, federation, session, keep)
+    )
+    together = estimate_together(jobs, ask, watch=watch, leave=leave)
     for folder, outcome in zip(folders.values(), together.outcomes, strict=True):
         if isinstance(outcome, Estimate):
             folder.write_estimate(outcome)

@@ -4,7 +4,11 @@ Raw incidents and cameras are read by the analyst's own command, never from here
 
     site.json                 the city's name, what its cameras do, and its moderators
     policy.json               a copy of the [policy] section in force when the panel was built
-    ledger.jsonl              what left, and what was refused
+    treaty.toml               a copy of the treaty it names, and treaty.signatures.json
+    approvals/<study hash>/   what the city's officers have signed, see `disclosure.approvals`
+    ledger.jsonl              what left, and what was refused; ledger.head says how long it is
+    keys/identity.pem         the city's private key
+    sessions/                 the city's keys of secure sums, see `federation.city_sessions`
     <study hash>/study.json   the study a panel was built for
     <study hash>/panel/       the stored panel (`panel.store`)
 
@@ -15,6 +19,7 @@ bytes before: the decoded study and policy, the panel, and the panel prepared fo
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,12 +32,22 @@ from evalkit.config import Policy, Site
 from evalkit.core.kept import Kept
 from evalkit.core.panel import Panel
 from evalkit.core.study import Study, study_hash
-from evalkit.disclosure.approval import with_specifications
+from evalkit.disclosure.approval import covering_class, with_specifications
+from evalkit.disclosure.approvals import (
+    Judged,
+    approved_studies,
+    read_approvals,
+    withdrawn_digests,
+)
 from evalkit.disclosure.cohorts import Prepared, prepare
+from evalkit.disclosure.keys import PrivateKey, kept_key, make_key, public_text
 from evalkit.disclosure.ledger import Ledger
-from evalkit.errors import ConfigError, NoPanelError
+from evalkit.disclosure.questions import utc_today
+from evalkit.disclosure.told import Encoded, place_names, told_by
+from evalkit.disclosure.treaty import policy_under, signatures_file
+from evalkit.errors import ConfigError, KeyFileError, NoPanelError
 from evalkit.panel.built import Built
-from evalkit.panel.store import Stored, open_panel, panel_in, write_panel
+from evalkit.panel.store import Stored, open_panel, panel_in, where_units_are, write_panel
 
 __all__ = ["Opened", "SiteStore"]
 
@@ -42,7 +57,10 @@ KEPT_BYTES: Final = 256 * 2**20
 DECODED: Final = 512
 """Studies and policies kept decoded: a specification curve has `core.specifications.MOST` studies at most."""
 
-_HASH: Final = re.compile(r"^[0-9a-f]{64}$")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+TREATY: Final = "treaty.toml"
+"""Name of the copy of the treaty's file in a store."""
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +86,7 @@ class Opened:
     stored: Stored
     _head: _Head
     _made: tuple[Policy, Prepared] | None = None
+    _told: tuple[Prepared, Encoded] | None = None
 
     def prepared(self, study: Study, policy: Policy) -> Prepared:
         """The panel with its cohorts as the policy wants them, see `disclosure.cohorts.prepare`.
@@ -84,6 +103,35 @@ class Opened:
             made = (policy, prepare(self.panel, study, policy))
             self._made = made
         return made[1]
+
+    def told(self, study: Study, policy: Policy) -> Encoded:
+        """What all answers to the study tell, see `disclosure.told`.
+
+        Args:
+            study: the one the panel was built for.
+            policy: in force now.
+
+        Raises:
+            RefusalError: as `prepared`.
+            PanelError: the table of units was changed or is missing.
+        """
+        prepared = self.prepared(study, policy)
+        known = self._told
+        if known is None or known[0] is not prepared:
+            known = (prepared, told_by(prepared.panel, study, self.places(study)))
+            self._told = known
+        return known[1]
+
+    def places(self, study: Study) -> tuple[str, ...]:
+        """(U,) names of the places of the panel's units, see `disclosure.told.place_names`.
+
+        Args:
+            study: the one the panel was built for.
+
+        Raises:
+            PanelError: the table of units was changed or is missing.
+        """
+        return place_names(self.panel.unit_ids, where_units_are(self.stored), study)
 
     def is_of(self, head: _Head, stored: Stored) -> bool:
         """Whether these are the bytes it was made of: those of ``panel.json`` name all others' digests."""
@@ -130,37 +178,179 @@ class SiteStore:
     def _head(self) -> _Head:
         try:
             return msgspec.json.decode((self.folder / "site.json").read_bytes(), type=_Head)
-        except (OSError, msgspec.DecodeError):
-            raise _no_panel(self.folder) from None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            raise NoPanelError(
+                "the city's store is empty or damaged",
+                where=str(self.folder / "site.json"),
+                way_out="`evalkit site panel --site SITE.toml --study STUDY.toml`, or `evalkit site policy apply`",
+            ) from None
+
+    @property
+    def identity_file(self) -> Path:
+        """The city's private key, which signs its ledger and its part in secure sums. It never leaves the store."""
+        return self.folder / "keys" / "identity.pem"
+
+    def identity(self) -> PrivateKey:
+        """The city's private key.
+
+        Raises:
+            KeyFileError: there is none, or others can read it.
+        """
+        return kept_key(self.identity_file)
+
+    def make_identity(self) -> None:
+        """Make the city's key if it has none.
+
+        Raises:
+            KeyFileError: its ledger has lines, which are signed with the key that is not there any more.
+        """
+        if self.identity_file.exists():
+            return
+        if self.ledger.path.is_file() and self.ledger.path.stat().st_size:
+            raise KeyFileError(
+                "the city's key is missing, and its ledger is signed with it",
+                where=str(self.identity_file),
+                limit="the key that was made with the store",
+                way_out="restore it from a backup. If it is lost, move ledger.jsonl and ledger.head to another folder "
+                "and keep them: a new key and a new ledger begin, and so does all that the ledger counts",
+            )
+        make_key(self.identity_file)
 
     @property
     def ledger(self) -> Ledger:
-        """The city's ledger."""
-        return Ledger(self.folder / "ledger.jsonl")
+        """The city's ledger, signed with the city's key."""
+        return Ledger(self.folder / "ledger.jsonl", self.identity)
 
-    def policy(self) -> Policy | None:
+    @property
+    def audit_folder(self) -> Path:
+        """Where the city keeps which sums its releases have told."""
+        return self.folder / "audit"
+
+    @property
+    def sessions_folder(self) -> Path:
+        """Where the city's keys of secure sums lie; they never leave the store."""
+        return self.folder / "sessions"
+
+    def policy(self, today: dt.date | None = None) -> Policy | None:
         """The policy in force, or None: then everything is refused.
 
+        Treaty and officers are resolved: the limits are the stricter ones, ``studies`` the approved ones, and
+        ``treaty`` and ``officers`` empty. A treaty that is not in force stays named, and the gate refuses everything.
         Approval of a stored study covers the specifications it lists (`disclosure.approval`).
+
+        Args:
+            today: in UTC; by default that of this machine.
+
+        Raises:
+            ConfigError: the stored policy or an approved study is damaged.
+            KeyFileError, LedgerError: with a treaty or officers, what they are held against cannot be read.
         """
-        path = self.folder / "policy.json"
-        try:
-            raw = path.read_bytes()
-            written = _policy_of(raw)
-        except FileNotFoundError:
+        raw = self._policy_bytes()
+        if raw is None:
             return None
-        except (OSError, msgspec.DecodeError):
-            raise ConfigError(
-                "the stored policy is damaged or has a key this version does not know",
-                where=str(path),
-                way_out="build a panel again; until then everything is refused",
-            ) from None
-        held = tuple(digest for digest in written.studies if self._holds(digest))
+        written = _policy_of(raw)
+        if written.treaty or written.officers:
+            written = self._resolved(raw, today or utc_today())
+            raw = msgspec.json.encode(written)
+        held = tuple(digest for digest in written.studies if self.holds(digest))
         studies = tuple(self.study(digest) for digest in held)
         return _in_force(raw, held, studies) if held else written
 
-    def _holds(self, digest: str) -> bool:
-        return bool(_HASH.match(digest)) and (self.folder / digest / "study.json").is_file()
+    def written_policy(self) -> Policy | None:
+        """The stored policy as the city wrote it, with its officers; None without one.
+
+        Raises:
+            ConfigError: it is damaged.
+        """
+        raw = self._policy_bytes()
+        return None if raw is None else _policy_of(raw)
+
+    def limits(self, today: dt.date | None = None) -> Policy:
+        """The stored policy with its treaty's limits and with its officers; without a policy, one that allows nothing.
+
+        A treaty that is not in force stays named.
+
+        Raises:
+            ConfigError: the stored policy is damaged.
+            KeyFileError: with a treaty, the city's own key cannot be read.
+        """
+        raw = self._policy_bytes()
+        return Policy() if raw is None else self._limited(raw, today or utc_today())
+
+    def approvals(self, today: dt.date | None = None) -> tuple[Judged, ...]:
+        """Every approval in the store, and whether it counts under the policy in force.
+
+        Raises:
+            ConfigError: the stored policy is damaged.
+            KeyFileError, LedgerError: what they are held against cannot be read.
+        """
+        today = today or utc_today()
+        return self._judged(self.limits(today), today)
+
+    def _policy_bytes(self) -> bytes | None:
+        """The bytes of the stored policy, which can be decoded."""
+        path = self.folder / "policy.json"
+        try:
+            raw = path.read_bytes()
+            _policy_of(raw)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ConfigError(
+                "the stored policy is damaged or has not the keys that this version knows",
+                where=str(path),
+                way_out="`evalkit site policy apply`, or build a panel again; until then everything is refused",
+            ) from None
+        return raw
+
+    def _limited(self, raw: bytes, today: dt.date) -> Policy:
+        """The policy with the stricter of its own and its treaty's limits."""
+        written = _policy_of(raw)
+        if not written.treaty:
+            return written
+        files = (self.folder / TREATY, signatures_file(self.folder / TREATY))
+        treaty, signatures = (_bytes_in(file) for file in files)
+        public = public_text(self.identity())
+        return policy_under(raw, treaty, signatures, self.name, public, today)
+
+    def _resolved(self, raw: bytes, today: dt.date) -> Policy:
+        policy = self._limited(raw, today)
+        if policy.treaty or not policy.officers:
+            return policy
+        judged = self._judged(policy, today)
+        held = {one.study for one in judged if one.valid and self.holds(one.study)}
+        needed = {
+            digest: covering_class(self.study(digest), policy.max_specifications)
+            for digest in sorted(held)
+        }
+        studies = approved_studies(judged, policy, needed)
+        return msgspec.structs.replace(policy, studies=studies, officers={}, officers_needed=1)
+
+    def _judged(self, policy: Policy, today: dt.date) -> tuple[Judged, ...]:
+        return read_approvals(
+            self.approvals_folder,
+            site=self.name,
+            policy=policy,
+            today=today,
+            withdrawn=withdrawn_digests(self.ledger.entries()),
+        )
+
+    @property
+    def approvals_folder(self) -> Path:
+        """Where officers' approvals lie, in a folder for each study."""
+        return self.folder / "approvals"
+
+    def held(self) -> tuple[str, ...]:
+        """Hashes of all stored studies, those included that the approval of another one covers."""
+        return tuple(
+            path.parent.name
+            for path in sorted(self.folder.glob("*/study.json"))
+            if self.holds(path.parent.name)
+        )
+
+    def holds(self, digest: str) -> bool:
+        """Whether the study of that hash is stored."""
+        return bool(_HASH.fullmatch(digest)) and (self.folder / digest / "study.json").is_file()
 
     def study(self, digest: str) -> Study:
         """The study of that hash.
@@ -168,14 +358,14 @@ class SiteStore:
         Raises:
             NoPanelError: the city has built nothing for it.
         """
-        if not _HASH.match(digest):
+        if not _HASH.fullmatch(digest):
             raise _no_panel(self.folder)
         path = self.folder / digest / "study.json"
         try:
             study, hashed = _study_of(path.read_bytes())
         except OSError:
             raise _no_panel(self.folder) from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise ConfigError(
                 "a stored study is damaged", where=str(path), way_out="build the panel again"
             ) from None
@@ -202,7 +392,7 @@ class SiteStore:
             NoPanelError: there is none.
             PanelError: a file was changed, is missing, or is of another version.
         """
-        if not _HASH.match(digest):
+        if not _HASH.fullmatch(digest):
             raise _no_panel(self.folder)
         key = (str(self.folder.absolute()), digest)
         known = _OPENED.get(key)
@@ -220,7 +410,13 @@ class SiteStore:
         return made
 
     def study_folder(self, digest: str) -> Path:
-        """Where what belongs to that study is stored; the panel is its subfolder ``panel``."""
+        """Where what belongs to that study is stored; the panel is its subfolder ``panel``.
+
+        Raises:
+            NoPanelError: not the form of a study's hash; no name from elsewhere becomes part of a path.
+        """
+        if not _HASH.fullmatch(digest):
+            raise _no_panel(self.folder)
         return self.folder / digest
 
     def write(self, site: Site, study: Study, built: Built) -> Path:
@@ -238,8 +434,9 @@ class SiteStore:
         return folder
 
     def write_site(self, site: Site) -> None:
-        """Write the city's name and policy, which take effect for every study."""
+        """Write the city's name and policy, which take effect for every study; make its key if it has none."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.make_identity()
         (self.folder / "site.json").write_bytes(
             msgspec.json.encode(
                 _Head(
@@ -250,14 +447,32 @@ class SiteStore:
             )
         )
         policy = self.folder / "policy.json"
+        self._write_treaty(site.policy.treaty if site.policy else "")
         if site.policy is None:
             policy.unlink(missing_ok=True)
         else:
-            policy.write_bytes(msgspec.json.encode(site.policy))
+            named = TREATY if site.policy.treaty else ""
+            policy.write_bytes(
+                msgspec.json.encode(msgspec.structs.replace(site.policy, treaty=named))
+            )
+
+    def _write_treaty(self, path: str) -> None:
+        """Copy the treaty at ``path`` and its signatures; of what is not there no copy is left, so that it refuses."""
+        copy = self.folder / TREATY
+        pairs = [(Path(path), copy), (signatures_file(Path(path or TREATY)), signatures_file(copy))]
+        for source, target in pairs:
+            if path and source.is_file():
+                target.write_bytes(source.read_bytes())
+            else:
+                target.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=DECODED)
 def _policy_of(raw: bytes) -> Policy:
+    """The policy of these bytes. It was written whole: a limit taken out is damage and not the wish for its default."""
+    keys = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).keys()
+    if keys != set(Policy.__struct_fields__):
+        raise msgspec.ValidationError("the keys are not those of a whole policy")
     return msgspec.json.decode(raw, type=Policy)
 
 
@@ -281,6 +496,14 @@ def _in_force(raw: bytes, held: tuple[str, ...], studies: tuple[Study, ...]) -> 
 
 _IN_FORCE: Final[Kept[tuple[bytes, tuple[str, ...]], Policy]] = Kept(16 * 2**20)
 """By what decides it: the hashes name the studies, since `SiteStore.study` has compared them."""
+
+
+def _bytes_in(path: Path) -> bytes:
+    """A file's bytes; empty without it."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _bytes_of(panel: Panel) -> int:
