@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from evalkit.config import (
@@ -18,6 +20,7 @@ from evalkit.config import (
 )
 from evalkit.core.panel import Panel, Role
 from evalkit.core.study import Study, study_hash
+from evalkit.disclosure.keys import public_text
 from evalkit.federation.site_store import SiteStore
 from evalkit.panel.built import Built
 from evalkit.panel.diagnostics import diagnose
@@ -66,3 +69,19 @@ def store_of(
     stamped = replace(panel, study=study_hash(study))
     store.write(site_of(panel.sites[0], policy), study, built_of(stamped))
     return store
+
+
+def pin_peers(stores: Sequence[SiteStore]) -> Sequence[SiteStore]:
+    """Write every city's public key into every other city's policy, as their analysts would."""
+    keys = {store.name: public_text(store.identity()) for store in stores}
+    for store in stores:
+        peers = {name: key for name, key in keys.items() if name != store.name}
+        write_policy(store, peers=peers)
+    return stores
+
+
+def write_policy(store: SiteStore, **changes: object) -> None:
+    """Change keys of a store's policy."""
+    path = store.folder / "policy.json"
+    policy = msgspec.json.decode(path.read_bytes(), type=Policy)
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(policy, **changes)))

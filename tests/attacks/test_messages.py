@@ -76,6 +76,7 @@ HOSTILE = {
     "too long": with_field("score", array(data=b"\0" * 24)),
     "negative shape": with_field("score", array(shape=(-2,))),
     "huge shape": with_field("score", array(shape=(1 << 40, 1 << 40))),
+    "huge and empty": with_field("score", array(shape=(0, 1 << 62), data=b"")),
     "many dimensions": with_field("score", array(shape=(1,) * 9 + (2,))),
     "nan": with_field("score", array(data=np.array([np.nan, 1]).tobytes())),
     "infinite": with_field("score", array(data=np.array([np.inf, 1]).tobytes())),

@@ -32,6 +32,7 @@ from evalkit.federation.codec import (
     encode_release,
 )
 from evalkit.runtimes.pooled import ask_pooled
+from tests.audits import audit_beside
 from tests.panels import OPEN_POLICY, cities, study
 
 # Sums of a few hundred doubles in another order differ by a few units in the last place; Newton ends on a
@@ -163,6 +164,7 @@ def test_released_encoded_decoded_is_identical(name: str, tmp_path: Path) -> Non
             Ledger(tmp_path / "ledger.jsonl"),
             fingerprint=panel.fingerprint,
             site="alta",
+            audit=audit_beside(Ledger(tmp_path / "ledger.jsonl"), panel, question.study),
         )
         received = decode_release(_over_the_wire(encode_release(release)), question, "alta")
         for back in (received.statistics, parse_release(received.data)):

@@ -17,12 +17,20 @@ from evalkit.core.study import study_hash
 from evalkit.disclosure.cohorts import prepare
 from evalkit.errors import ConfigError, PanelError
 from evalkit.federation import client_app, site_store
-from evalkit.federation.codec import ANSWER, decode_release, encode_question, refusal_of
+from evalkit.federation.codec import (
+    ANSWER,
+    BATCH,
+    decode_answers,
+    decode_release,
+    encode_question,
+    encode_questions,
+    refusal_of,
+)
 from evalkit.federation.grid import InProcessGrid
 from evalkit.federation.site_store import SiteStore
 from evalkit.panel import store as panel_store
 from tests.panels import OPEN_POLICY, cities, city, study
-from tests.stores import built_of, site_of, store_of
+from tests.stores import built_of, site_of, store_of, write_policy
 
 ASKED = study(estimator="poisson_did")
 QUESTION = estimator("poisson_did").first_question(ASKED)
@@ -226,3 +234,22 @@ def test_panels_kept_stay_within_their_bytes(
             assert np.array_equal(store.panel(HASH).counts, panel.counts)
             assert held.size <= limit
     assert held.size > 0
+
+
+def test_a_policy_changed_within_a_batch_is_in_force_from_the_next_question(
+    store: SiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = client_app._answer
+
+    def then_changed(*given: object) -> RecordDict:
+        found = answered(*given)
+        write_policy(store, studies=())
+        return found
+
+    monkeypatch.setattr(client_app, "_answer", then_changed)
+    with InProcessGrid(client_app.app, {1: {"store": str(store.folder)}}):
+        message = Message(encode_questions([QUESTION, QUESTION]), 1, BATCH)
+        context = Context(1, 1, {"store": str(store.folder)}, RecordDict({}), {})
+        first, second = decode_answers(client_app.app(message, context).content, 2)
+    assert refusal_of(first) is None
+    assert refusal_of(second) == ("REFUSAL", ("studies",))

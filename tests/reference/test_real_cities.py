@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def test_accounts_add_up_to_the_files(
     [
         ("detroit", "detroit-green-light", "undecided"),
         ("chicago-speed", "chicago-traffic-placebo", "contradicted"),
+        ("chicago-red-light", "chicago-red-light-placebo", "contradicted"),
     ],
 )
 def test_registered_studies_run_from_the_original_files(
@@ -75,9 +77,27 @@ def test_registered_studies_run_from_the_original_files(
     assert result["placebo"] == ([recipe] if recipe.startswith("chicago") else [])
 
 
+def test_every_shipped_study_names_the_recipes_it_is_meant_for_and_is_run_above() -> None:
+    meant = {
+        (recipe, path.stem)
+        for path in STUDIES.glob("*.toml")
+        for recipe in re.findall(r"^# Sites: (.+)$", path.read_text("utf-8"), re.MULTILINE)[
+            0
+        ].split(", ")
+    }
+    assert all((STUDIES.parent / "sites" / f"{recipe}.toml").is_file() for recipe, _ in meant)
+    (run,) = [
+        mark.args[1]
+        for mark in test_registered_studies_run_from_the_original_files.pytestmark
+        if mark.name == "parametrize"
+    ]
+    assert {(recipe, study) for recipe, study, _ in run} == meant
+
+
 def test_too_few_red_light_cameras_are_refused_and_not_estimated(
     shared: Path, tmp_path: Path
 ) -> None:
+    """In the study made for speed cameras: by its radius and window no five of them share a go-live year."""
     bench = bench_for("chicago-red-light", shared, tmp_path)
     plan = plan_for(bench, "chicago-traffic-placebo", tmp_path)
     build_panels(plan)

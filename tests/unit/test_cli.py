@@ -384,9 +384,12 @@ def test_site_panel_preview_and_ledger(run: Run, world: Simulation, finished: Pa
     assert came == sum(went)
     shown = run("site", "preview", "--site", site, "--study", study, "--json")
     assert set(shown.json) == {
-        "site", "would_leave", "estimator", "stage", "fields", "bytes", "sha256", "rules", "notes",
+        "site", "would_leave", "estimator", "stage", "fields", "words", "bytes", "sha256", "question",
+        "rules", "attacks", "notes",
     }  # fmt: skip
     assert shown.json["would_leave"] is True
+    assert shown.json["words"].keys() == shown.json["fields"].keys()
+    assert {one["attack"] for one in shown.json["attacks"]} == {"effect and variance", "one camera"}
     assert all(rule["passed"] for rule in shown.json["rules"])
     recorded = set(json.loads((finished / "latest" / "releases.json").read_text()).values())
     assert shown.json["sha256"] in recorded
@@ -411,6 +414,121 @@ def test_a_tampered_ledger_is_named(
     assert "broken at line 1" in ended.err
 
 
+@pytest.fixture
+def town(world: Simulation, finished: Path, tmp_path: Path) -> Path:
+    """A copy of one city after the run, to be tampered with; other runs of other tests may have come before."""
+    assert finished.exists()
+    return shutil.copytree(world.sites[0].parent, tmp_path / "town") / "site.toml"
+
+
+def lines_in(town: Path) -> int:
+    (ledger,) = town.parent.glob("*.store/ledger.jsonl")
+    return len(ledger.read_bytes().splitlines())
+
+
+def test_a_ledger_is_verified_exported_and_held_against_a_run(
+    run: Run, town: Path, finished: Path, tmp_path: Path
+) -> None:
+    file, latest = tmp_path / "out" / "ledger.export.jsonl", finished / "latest"
+    told = run(
+        "site", "ledger", "--site", town, "--against", latest, "--export", file, "--json"
+    ).json
+    lines = lines_in(town)
+    assert (told["verified"], told["lines"], told["against"]["releases"]) == (True, lines, 1)
+    assert told["against"]["elsewhere"] == []
+    assert b'"found"' not in file.read_bytes()
+    reviewed = run(
+        "review", "ledger", file, "--public-key", told["public_key"], "--since", told["head"],
+        "--against", latest, "--json",
+    ).json  # fmt: skip
+    assert reviewed["head"] == told["head"]
+    assert reviewed["since"]["number"] == lines
+    assert reviewed["against"]["releases"] == 1
+    said = run("site", "ledger", "--site", town, "--verify")
+    assert said.code == 0
+    assert told["head"] in said.out
+    assert f"Verified: {lines} line" in said.out
+    run("site", "ledger", "--site", town, "--export", file, "--full")
+    assert b'"found"' in file.read_bytes()
+    ended = run("review", "ledger", file)
+    assert ended.code == 0
+    assert "compare it with the city's own word" in ended.out
+
+
+def test_a_changed_export_is_named(run: Run, town: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.export.jsonl"
+    run("site", "ledger", "--site", town, "--export", file)
+    file.write_text(file.read_text().replace('"numbers":4', '"numbers":5'))
+    ended = run("review", "ledger", file)
+    assert ended.code == 6
+    assert "broken at line 1" in ended.err
+
+
+@pytest.mark.parametrize("option", ["--since", "--public-key"])
+def test_an_earlier_head_or_key_that_is_not_the_ledgers_is_named(
+    run: Run, town: Path, option: str
+) -> None:
+    other = {"--since": "0" * 64, "--public-key": "ed25519:" + "A" * 43}[option]
+    ended = run("site", "ledger", "--site", town, option, other)
+    assert ended.code == 6
+    assert "Traceback" not in ended.err
+
+
+def test_a_release_that_the_ledger_does_not_hold_is_named(
+    run: Run, town: Path, copied: Path, world: Simulation
+) -> None:
+    city = world.sites[0].parent.name
+    listed = copied / "releases.json"
+    recorded = json.loads(listed.read_text())
+    (name,) = (name for name in recorded if name.endswith(f"-{city}.release"))
+    path = copied / "releases" / name
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    ended = run("site", "ledger", "--site", town, "--against", copied)
+    assert ended.code == 7
+    assert "is not the one that releases.json lists" in ended.err
+    recorded[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    listed.write_text(json.dumps(recorded))
+    ended = run("site", "ledger", "--site", town, "--against", copied)
+    assert ended.code == 6
+    assert "1 of 1 releases" in ended.err
+    # under another city's name it is still this city's, by its header
+    other = name.replace(city, "elsewhere")
+    path.rename(path.with_name(other))
+    recorded[other] = recorded.pop(name)
+    listed.write_text(json.dumps(recorded))
+    ended = run("site", "ledger", "--site", town, "--against", copied)
+    assert ended.code == 6
+    assert other in ended.err
+
+
+def test_a_release_that_is_not_in_the_run_is_listed(
+    run: Run, town: Path, copied: Path, world: Simulation
+) -> None:
+    city = world.sites[0].parent.name
+    listed = copied / "releases.json"
+    recorded = json.loads(listed.read_text())
+    (name,) = (name for name in recorded if name.endswith(f"-{city}.release"))
+    (copied / "releases" / name).unlink()
+    del recorded[name]
+    listed.write_text(json.dumps(recorded))
+    found = run("site", "ledger", "--site", town, "--against", copied)
+    assert found.code == 0
+    assert "not in this run: line " in found.out
+
+
+def test_the_page_for_the_city_s_people(run: Run, town: Path, tmp_path: Path) -> None:
+    told = run("site", "report", "--site", town, "--out", tmp_path / "page", "--json").json
+    lines = lines_in(town)
+    assert told["lines"] == told["left"] + told["refused"] == lines
+    assert sum(study["left"] for study in told["studies"]) == told["left"] > 0
+    assert told["studies"][0]["how"] != "no"
+    for page in told["pages"]:
+        assert told["head"] in Path(page).read_text(encoding="utf-8")
+    assert {Path(page).name for page in told["pages"]} == {
+        "community.html", "community.es.html", "community.pt.html",
+    }  # fmt: skip
+
+
 def test_study_new_and_check(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     assert run("study", "new", path).code == 0
@@ -427,14 +545,21 @@ def test_study_new_and_check(run: Run, tmp_path: Path) -> None:
     assert "exists already" in again.err
 
 
-@pytest.mark.parametrize(
-    "title", ['Say "cheese"', "C:\\new\\table", "two\nlines", "Câmeras – 카메라", "'''"]
-)
+@pytest.mark.parametrize("title", ['Say "cheese"', "C:\\new\\table", "Câmeras – 카메라", "'''"])
 def test_study_new_writes_any_title_as_it_is(run: Run, tmp_path: Path, title: str) -> None:
     path = tmp_path / "Ñandú & Sons.toml"
     assert run("study", "new", path, "--title", title).code == 0
     written = load_study(path)
     assert (written.title, written.name) == (title, "nandu-sons")
+
+
+@pytest.mark.parametrize("title", ["two\nlines", "\x1b[2Jclear", "left\u202eright"])
+def test_a_title_that_could_pass_for_something_else_is_refused(
+    run: Run, tmp_path: Path, title: str
+) -> None:
+    found = run("study", "new", tmp_path / "study.toml", "--title", title)
+    assert (found.code, title in found.err) == (3, False)
+    assert "one line" in found.err
 
 
 def test_a_file_name_without_a_latin_letter_gives_a_study_a_name(run: Run, tmp_path: Path) -> None:

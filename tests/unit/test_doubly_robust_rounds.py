@@ -40,6 +40,7 @@ from evalkit.numerics.doubly_robust import TRIMMED_FROM
 from evalkit.runtimes.local import run_local
 from evalkit.runtimes.pooled import ask_pooled
 from evalkit.runtimes.replay import ask_replay
+from tests.audits import audit_beside
 from tests.conformance import test_estimators as suite
 from tests.panels import cities, city, study
 from tests.stores import store_of
@@ -124,6 +125,7 @@ def test_gates_answer_every_round_of_an_honest_server(tmp_path: Path) -> None:
                 Ledger(tmp_path / f"{panel.sites[0]}.jsonl"),
                 fingerprint=panel.fingerprint,
                 site=panel.sites[0],
+                audit=audit_beside(Ledger(tmp_path / f"{panel.sites[0]}.jsonl"), panel, asked),
             )
             for panel in panels
         ]
@@ -183,7 +185,13 @@ def test_a_jump_is_refused_by_the_gate(tmp_path: Path) -> None:
     def answer(question: Question) -> None:
         statistics = one.summarise(panel, question)
         review(
-            statistics, question, LOOSE, ledger, fingerprint=panel.fingerprint, site=panel.sites[0]
+            statistics,
+            question,
+            LOOSE,
+            ledger,
+            fingerprint=panel.fingerprint,
+            site=panel.sites[0],
+            audit=audit_beside(ledger, panel, question.study),
         )
 
     for question in seen[:3]:

@@ -25,6 +25,7 @@ from evalkit.disclosure.gate import admit, draft, review
 from evalkit.disclosure.ledger import Ledger
 from evalkit.errors import ConfigError, EstimationError, RefusalError, SeparationError
 from evalkit.runtimes.pooled import ask_pooled
+from tests.audits import audit_beside
 from tests.panels import OPEN_POLICY, PERIODS, city, study
 
 WINDOW = (-3, 4)
@@ -194,6 +195,7 @@ def test_an_admitted_design_runs_through_the_gate(name: str, design: str, tmp_pa
                 Ledger(tmp_path / f"{panel.sites[0]}.jsonl"),
                 fingerprint=panel.fingerprint,
                 site=panel.sites[0],
+                audit=audit_beside(Ledger(tmp_path / f"{panel.sites[0]}.jsonl"), panel, one.study),
             ).statistics()
             for panel in panels
         ]
@@ -219,6 +221,7 @@ def test_a_grid_too_large_for_the_policy_is_refused_before_any_data_are_touched(
             Ledger(tmp_path / "ledger.jsonl"),
             fingerprint=panel.fingerprint,
             site="alta",
+            audit=audit_beside(Ledger(tmp_path / "ledger.jsonl"), panel, question.study),
         )
     assert caught.value.rules == ("max_parameters",)
 

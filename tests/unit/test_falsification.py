@@ -39,6 +39,7 @@ from evalkit.disclosure.gate import review
 from evalkit.disclosure.ledger import Ledger
 from evalkit.errors import ConfigError, RefusalError, TaxonomyError
 from evalkit.runtimes.pooled import ask_pooled
+from tests.audits import audit_beside
 from tests.panel_frames import build, camera, camera_frame, incident, incident_frame
 from tests.panel_frames import study as small_study
 from tests.panels import OPEN_POLICY, city, study
@@ -287,7 +288,8 @@ def test_a_derived_study_passes_the_same_gate(tmp_path: Path) -> None:
         chosen = estimator(one.study.analysis.estimator)
         question = chosen.first_question(one.study)
         prepared = prepare(panel, one.study, OPEN_POLICY).panel
-        about = {"fingerprint": panel.fingerprint, "site": "alta"}
+        audit = audit_beside(ledger, prepared, one.study)
+        about = {"fingerprint": panel.fingerprint, "site": "alta", "audit": audit}
         statistics = chosen.summarise(prepared, question)
         release = review(statistics, question, OPEN_POLICY, ledger, **about)
         assert release.study == one.hash

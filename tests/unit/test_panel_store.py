@@ -134,7 +134,9 @@ def test_writing_again_replaces(built: Built, tmp_path: Path) -> None:
 
 
 def test_absent_panel_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(NoPanelError, match="evalkit site panel STUDY --site SITE"):
+    with pytest.raises(
+        NoPanelError, match=r"evalkit site panel --site SITE\.toml --study STUDY\.toml"
+    ):
         read_panel(tmp_path)
 
 

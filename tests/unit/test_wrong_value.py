@@ -152,6 +152,7 @@ def patterns(at: msgspec.inspect.Type) -> Iterator[str]:
                 yield from patterns(one)
         case msgspec.inspect.DictType():
             yield from patterns(at.key_type)
+            yield from patterns(at.value_type)
         case msgspec.inspect.StrType() if at.pattern:
             yield at.pattern
         case _:
