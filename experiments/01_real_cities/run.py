@@ -41,7 +41,7 @@ SHARED = Path(os.environ.get("EVALKIT_SHARED", REPOSITORY.parent / "shared"))
 CITIES = (
     ("detroit", "detroit", "detroit-green-light"),
     ("chicago-speed", "chicago", "chicago-traffic-placebo"),
-    ("chicago-red-light", "chicago", "chicago-traffic-placebo"),
+    ("chicago-red-light", "chicago", "chicago-red-light-placebo"),
 )
 RADII = (100.0, 150.0, 250.0)
 EVENT_WINDOW = (-4, 6)
@@ -65,8 +65,9 @@ OF_DERIVED = (
 LATER_START = {
     "detroit-green-light": dt.date(2022, 1, 1),
     "chicago-traffic-placebo": dt.date(2012, 1, 1),
+    "chicago-red-light-placebo": dt.date(2010, 7, 1),
 }
-"""The other window of the curve."""
+"""The other window of the curve. Red-light cameras of October 2010 leave no more than three months before them."""
 
 
 def variants(study: Study) -> Iterator[tuple[str, Study]]:

@@ -24,8 +24,10 @@ from evalkit.core.panel import NEVER, Panel, Role
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import Analysis, Outcome, Study, Treatment, Units, Window
 from evalkit.disclosure import gate
+from evalkit.disclosure.audit import Audit
 from evalkit.disclosure.cohorts import prepare
 from evalkit.disclosure.ledger import Ledger
+from evalkit.disclosure.told import told_by
 
 __all__ = ["CITIES", "METHODS", "PERIODS", "Answer", "asked", "panel_of", "panels"]
 
@@ -113,7 +115,13 @@ def behind_gate(cities: Sequence[Panel], study: Study, ledgers: Path) -> Estimat
         prepared = prepare(city, study, policy)
         found = method.summarise(prepared.panel, question)
         release = gate.review(
-            found, question, policy, ledger, fingerprint=city.fingerprint, site=name
+            found,
+            question,
+            policy,
+            ledger,
+            fingerprint=city.fingerprint,
+            site=name,
+            audit=Audit(folder / name, told_by(prepared.panel, study)),
         )
         return release.statistics()
 

@@ -21,7 +21,7 @@ from evalkit.panel.built import Built
 from evalkit.panel.diagnostics import diagnose
 from evalkit.runtimes.local import run_local
 
-__all__ = ["SITES", "UNITS", "rounds"]
+__all__ = ["SITES", "UNITS", "rounds", "store_of"]
 
 SITES: Final = 1000
 UNITS: Final = 40
@@ -39,7 +39,7 @@ def rounds(folder: Path, estimator: str) -> dict[str, float]:
     periods = 12 * YEARS
     study = asked(Analysis(estimator=estimator), periods)
     stores = [
-        _store(
+        store_of(
             panel_of(f"site{at:04d}", at, units=UNITS, periods=periods, cohorts=COHORTS),
             study,
             folder,
@@ -79,7 +79,8 @@ def run(estimator: str) -> dict[str, float]:
         return rounds(Path(folder), estimator)
 
 
-def _store(panel: Panel, study: Study, root: Path) -> SiteStore:
+def store_of(panel: Panel, study: Study, root: Path) -> SiteStore:
+    """A city's store in ``root`` with this panel, built for this study; its policy is the default one."""
     (name,) = panel.sites
     store = SiteStore(root / name)
     site = Site(
