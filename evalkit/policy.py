@@ -10,10 +10,11 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from evalkit.core.release_class import RELEASE_CLASSES, ReleaseClass
 from evalkit.core.taxonomy import CRIME_TYPES
 from evalkit.errors import ConfigError, TaxonomyError
 
@@ -31,8 +32,6 @@ __all__ = [
     "limits_of",
     "stricter",
 ]
-
-ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
 
 ANY: Final = "any"
 """In ``studies``: whatever is asked, for simulated or public data only. In ``crime_types``: every common type."""
@@ -94,8 +93,7 @@ def _earlier(one: dt.date | None, other: dt.date | None) -> dt.date | None:
 
 
 def _less_revealing(one: ReleaseClass, other: ReleaseClass) -> ReleaseClass:
-    classes: tuple[ReleaseClass, ...] = get_args(ReleaseClass)
-    return min(one, other, key=classes.index)
+    return min(one, other, key=RELEASE_CLASSES.index)
 
 
 def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from evalkit.cli.output import as_json_option, print_json, say
 from evalkit.cli.site_approve import commands as desk_commands
 from evalkit.cli.site_budget import budget
 from evalkit.cli.site_ledger import ledger
+from evalkit.cli.site_options import site_option, study_option
 from evalkit.cli.site_peers import peers
 from evalkit.cli.site_policy import policy
 from evalkit.cli.site_preview import preview
@@ -20,17 +21,6 @@ from evalkit.cli.site_treaty import treaty
 from evalkit.errors import ConfigError
 
 __all__ = ["command"]
-
-site_option = click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
-study_option = click.option(
-    "--study",
-    "study_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The study's file.",
-)
 
 
 @click.group(name="site")

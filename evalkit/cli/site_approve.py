@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.core.study import Study
@@ -29,9 +30,6 @@ CLASS_WORDS = {
 }
 """Release class → what leaves, for an officer."""
 
-site_option = click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
 key_option = click.option(
     "--key",
     "key_path",

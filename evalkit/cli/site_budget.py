@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.disclosure.audit import Spent
@@ -23,9 +24,7 @@ NAMED: Final = 3
 
 
 @click.command()
-@click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
+@site_option
 @as_json_option
 def budget(path: Path, as_json: bool) -> None:
     """Show how near all releases together come to a single place, and what each open study would add."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.disclosure.ledger_lines import Chain
@@ -42,9 +43,7 @@ against_option = click.option(
 
 
 @click.command()
-@click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
+@site_option
 @click.option("--verify", is_flag=True, help="Say what was verified, and the head to write down.")
 @public_option
 @since_option

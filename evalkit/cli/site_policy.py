@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.disclosure.explained import Explained
@@ -27,10 +28,6 @@ GROUPS = {
 }
 
 SET_BY = {"city": "set by the city", "treaty": "set by the treaty", "default": "default"}
-
-site_option = click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
 
 
 @click.group()

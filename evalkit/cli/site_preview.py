@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.site_options import site_option, study_option
 from evalkit.errors import ConfigError, RefusalError
 
 if TYPE_CHECKING:
@@ -49,16 +50,8 @@ class Asked:
 
 
 @click.command()
-@click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
-@click.option(
-    "--study",
-    "study_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The study's file.",
-)
+@site_option
+@study_option
 @click.option("--all", "every", is_flag=True, help=f"Print every number, not the first {SHOWN}.")
 @click.option(
     "--bytes",

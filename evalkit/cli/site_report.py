@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.output import as_json_option, counted, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.federation.site_store import SiteStore
@@ -18,9 +19,7 @@ __all__ = ["community_in", "report"]
 
 
 @click.command()
-@click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
+@site_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

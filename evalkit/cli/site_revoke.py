@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.site_options import site_option
 
 __all__ = ["revoke"]
 
 
 @click.command()
-@click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
+@site_option
 @click.option(
     "--study",
     "study_path",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalkit.cli.output import as_json_option, print_json, say
+from evalkit.cli.site_options import site_option
 
 if TYPE_CHECKING:
     from evalkit.disclosure.treaty import Treaty, Verdict
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["open_treaty", "treaty"]
 
-site_option = click.option(
-    "--site", "path", type=click.Path(path_type=Path), required=True, help="The city's site file."
-)
 treaty_option = click.option(
     "--treaty",
     "treaty_path",

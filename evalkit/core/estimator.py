@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from evalkit.core.estimate import Estimate, Scale
 from evalkit.core.panel import Panel
 from evalkit.core.question import Question
+from evalkit.core.release_class import RELEASE_CLASSES, ReleaseClass
 from evalkit.core.screening import Screen
 from evalkit.core.set_aside import SetAside
 from evalkit.core.statistics import Statistics, merge_all
@@ -32,11 +33,6 @@ __all__ = [
     "only_sums",
     "scale_of",
 ]
-
-ReleaseClass = Literal["estimate", "masked_sum", "statistics", "table"]
-
-RELEASE_CLASSES: Final[tuple[ReleaseClass, ...]] = ("estimate", "masked_sum", "statistics", "table")
-"""From least to most revealing."""
 
 MAX_ROUNDS: Final = 30
 """Newton on a concave likelihood needs about six; thirty is also a city's default round budget."""

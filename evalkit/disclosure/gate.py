@@ -67,7 +67,7 @@ def _admit(
     question: Question,
     policy: Policy | None,
     ledger: Ledger,
-    entries: list[dict[str, Any]],
+    entries: Sequence[Mapping[str, Any]],
     fingerprint: str,
 ) -> Policy:
     try:

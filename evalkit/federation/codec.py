@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
@@ -20,7 +20,17 @@ from evalkit.core.estimator import Question
 from evalkit.core.statistics import Statistics
 from evalkit.core.study import study_hash
 from evalkit.disclosure.release import Release, canonical_bytes
-from evalkit.errors import BadMessageError
+from evalkit.federation.records import (
+    HASH,
+    NAME,
+    SITE,
+    config_of,
+    expect,
+    expect_answer,
+    round_of,
+    text_of,
+    unexpected,
+)
 from evalkit.policy import PUBLIC_KEY
 
 __all__ = [
@@ -72,10 +82,7 @@ MAX_PARAMETERS: Final = 20_000
 MAX_ASKED: Final = 1_000_000
 """Doubles in one message of questions, 8 MB."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SITE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEY: Final = re.compile(PUBLIC_KEY)
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _NUMBERED: Final = re.compile(r"([a-z]+)-([0-9]{4})")
 _CODE: Final = re.compile(r"[A-Z][A-Z-]{0,63}")
 
@@ -106,11 +113,11 @@ def decode_hello(content: RecordDict) -> tuple[str, Literal["cctv", "traffic"]]:
     Raises:
         BadMessageError: anything but a name of a city and one of the two kinds.
     """
-    _expect(set(content.keys()) == {"hello"}, "records")
-    head = _config(content, "hello", _hello_keys(content))
+    expect(set(content.keys()) == {"hello"}, "records")
+    head = config_of(content, "hello", _hello_keys(content))
     kind: Literal["cctv", "traffic"] = "traffic" if head["cameras"] == "traffic" else "cctv"
-    _expect(head["cameras"] == kind, "cameras")
-    return _text(head, "site", _SITE), kind
+    expect(head["cameras"] == kind, "cameras")
+    return text_of(head, "site", SITE), kind
 
 
 def decode_hello_key(content: RecordDict) -> str:
@@ -119,8 +126,8 @@ def decode_hello_key(content: RecordDict) -> str:
     Raises:
         BadMessageError: anything but a public key.
     """
-    head = _config(content, "hello", _hello_keys(content))
-    return _text(head, "key", _KEY) if "key" in head else ""
+    head = config_of(content, "hello", _hello_keys(content))
+    return text_of(head, "key", _KEY) if "key" in head else ""
 
 
 def _hello_keys(content: RecordDict) -> set[str]:
@@ -153,16 +160,16 @@ def decode_question(content: RecordDict) -> WireQuestion:
     Raises:
         BadMessageError: wrong records, names, shapes or types.
     """
-    _expect(set(content.keys()) == {"question", "parameters"}, "records")
-    head = _config(content, "question", {"study", "estimator", "stage", "round"})
+    expect(set(content.keys()) == {"question", "parameters"}, "records")
+    head = config_of(content, "question", {"study", "estimator", "stage", "round"})
     arrays = _arrays(content, "parameters")
-    _expect(set(arrays) == {"parameters"} and arrays["parameters"].ndim == 1, "parameters")
-    _expect(arrays["parameters"].size <= MAX_PARAMETERS, "number of parameters")
+    expect(set(arrays) == {"parameters"} and arrays["parameters"].ndim == 1, "parameters")
+    expect(arrays["parameters"].size <= MAX_PARAMETERS, "number of parameters")
     return WireQuestion(
-        study=_text(head, "study", _HASH),
-        estimator=_text(head, "estimator", _NAME),
-        stage=_text(head, "stage", _NAME),
-        round=_round(head),
+        study=text_of(head, "study", HASH),
+        estimator=text_of(head, "estimator", NAME),
+        stage=text_of(head, "stage", NAME),
+        round=round_of(head),
         parameters=arrays["parameters"],
     )
 
@@ -198,20 +205,15 @@ def decode_release(content: RecordDict, question: Question, site: str) -> Receiv
     Raises:
         BadMessageError: not a release, not finite, or the answer to something else.
     """
-    _expect(set(content.keys()) == {"release", "fields"}, "records")
-    head = _config(content, "release", {"site", "study", "estimator", "stage", "round", "kind"})
+    expect(set(content.keys()) == {"release", "fields"}, "records")
+    head = config_of(content, "release", {"site", "study", "estimator", "stage", "round", "kind"})
     fields = _arrays(content, "fields")
-    study = study_hash(question.study)
-    _expect(_text(head, "site", _SITE) == site, "site")
-    _expect(_text(head, "study", _HASH) == study, "study")
-    _expect(_text(head, "estimator", _NAME) == question.estimator, "estimator")
-    _expect(_text(head, "stage", _NAME) == question.stage, "stage")
-    _expect(_round(head) == question.round, "round")
-    _expect(bool(fields), "fields")
+    study = expect_answer(head, question, site)
+    expect(bool(fields), "fields")
     kind: Literal["additive", "collected"] = (
         "additive" if head["kind"] == "additive" else "collected"
     )
-    _expect(head["kind"] == kind, "kind")
+    expect(head["kind"] == kind, "kind")
     data = canonical_bytes(
         site=site,
         study=study,
@@ -238,13 +240,13 @@ def refusal_of(content: RecordDict) -> tuple[str, tuple[str, ...]] | None:
     """
     if "refusal" not in content:
         return None
-    _expect(set(content.keys()) == {"refusal"}, "records")
-    head = _config(content, "refusal", {"code", "rules"})
+    expect(set(content.keys()) == {"refusal"}, "records")
+    head = config_of(content, "refusal", {"code", "rules"})
     rules = head["rules"]
-    _expect(isinstance(rules, list) and len(rules) <= MAX_FIELDS, "rules")
+    expect(isinstance(rules, list) and len(rules) <= MAX_FIELDS, "rules")
     names = tuple(rules) if isinstance(rules, list) else ()
-    _expect(all(isinstance(name, str) and _NAME.fullmatch(name) for name in names), "rules")
-    return _text(head, "code", _CODE), names
+    expect(all(isinstance(name, str) and NAME.fullmatch(name) for name in names), "rules")
+    return text_of(head, "code", _CODE), names
 
 
 def encode_questions(questions: Sequence[Question]) -> RecordDict:
@@ -273,12 +275,12 @@ def decode_answers(content: RecordDict, expected: int) -> list[RecordDict]:
         BadMessageError: records that are not numbered from 0, or more or fewer answers than questions.
     """
     found = _parted(content, MAX_NUMBERS)
-    _expect(len(found) == expected, "number of answers")
+    expect(len(found) == expected, "number of answers")
     return found
 
 
 def _numbered(parts: Sequence[RecordDict]) -> RecordDict:
-    _expect(len(parts) <= MAX_QUESTIONS, "number of questions")
+    expect(len(parts) <= MAX_QUESTIONS, "number of questions")
     return RecordDict(
         {
             f"{name}-{number:04d}": record
@@ -289,16 +291,16 @@ def _numbered(parts: Sequence[RecordDict]) -> RecordDict:
 
 
 def _parted(content: RecordDict, numbers: int) -> list[RecordDict]:
-    _expect(len(content) <= MAX_RECORDS, "number of records")
-    _expect(_doubles(content) <= numbers, "size")
+    expect(len(content) <= MAX_RECORDS, "number of records")
+    expect(_doubles(content) <= numbers, "size")
     parts: dict[int, RecordDict] = {}
     for key in content:
         named = _NUMBERED.fullmatch(key)
         if named is None:
-            raise _bad("records")
+            raise unexpected("records")
         parts.setdefault(int(named.group(2)), RecordDict({}))[named.group(1)] = content[key]
-    _expect(sorted(parts) == list(range(len(parts))), "numbers of records")
-    _expect(len(parts) <= MAX_QUESTIONS, "number of questions")
+    expect(sorted(parts) == list(range(len(parts))), "numbers of records")
+    expect(len(parts) <= MAX_QUESTIONS, "number of questions")
     return [parts[number] for number in range(len(parts))]
 
 
@@ -328,54 +330,20 @@ def _encode_array(array: NDArray[np.float64]) -> Array:
 
 def _decode_array(array: Array) -> NDArray[np.float64]:
     shape = tuple(array.shape)
-    _expect(array.dtype == DTYPE and array.stype == STYPE, "array type")
-    _expect(len(shape) <= MAX_DIMENSIONS and all(0 <= n <= MAX_NUMBERS for n in shape), "shape")
+    expect(array.dtype == DTYPE and array.stype == STYPE, "array type")
+    expect(len(shape) <= MAX_DIMENSIONS and all(0 <= n <= MAX_NUMBERS for n in shape), "shape")
     size = math.prod(shape)
-    _expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
+    expect(size <= MAX_NUMBERS and len(array.data) == 8 * size, "array size")
     decoded = np.frombuffer(array.data, "<f8").astype(np.float64).reshape(shape)
-    _expect(bool(np.isfinite(decoded).all()), "finite numbers")
+    expect(bool(np.isfinite(decoded).all()), "finite numbers")
     return decoded
 
 
 def _arrays(content: RecordDict, name: str) -> dict[str, NDArray[np.float64]]:
     record = content[name]
     if not isinstance(record, ArrayRecord):
-        raise _bad(name)
-    _expect(len(record) <= MAX_FIELDS, "number of fields")
-    _expect(all(_NAME.fullmatch(key) for key in record), "field names")
-    _expect(sum(len(array.data) for array in record.values()) <= 8 * MAX_NUMBERS, "size")
+        raise unexpected(name)
+    expect(len(record) <= MAX_FIELDS, "number of fields")
+    expect(all(NAME.fullmatch(key) for key in record), "field names")
+    expect(sum(len(array.data) for array in record.values()) <= 8 * MAX_NUMBERS, "size")
     return {key: _decode_array(record[key]) for key in sorted(record)}
-
-
-def _config(content: RecordDict, name: str, keys: set[str]) -> Mapping[str, Any]:
-    record = content[name]
-    if not isinstance(record, ConfigRecord) or set(record.keys()) != keys:
-        raise _bad(name)
-    return dict(record)
-
-
-def _text(head: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
-    value = head[key]
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise _bad(key)
-    return value
-
-
-def _round(head: Mapping[str, Any]) -> int:
-    value = head["round"]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1_000_000:
-        raise _bad("round")
-    return value
-
-
-def _expect(condition: bool, what: str) -> None:
-    if not condition:
-        raise _bad(what)
-
-
-def _bad(what: str) -> BadMessageError:
-    return BadMessageError(
-        f"a message has unexpected {what}",
-        limit="what this version of evalkit writes",
-        way_out="use the same evalkit version at the server and at every city",
-    )

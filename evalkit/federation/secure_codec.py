@@ -21,7 +21,6 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from evalkit.core.estimator import Question
-from evalkit.core.study import study_hash
 from evalkit.disclosure.masked import MaskedRelease, Part, masked_bytes
 from evalkit.disclosure.masking import EPHEMERAL
 from evalkit.disclosure.rosters import (
@@ -32,18 +31,12 @@ from evalkit.disclosure.rosters import (
     SignedRoster,
 )
 from evalkit.federation.codec import (
-    _HASH,
-    _NAME,
-    _SITE,
     MAX_DIMENSIONS,
     MAX_FIELDS,
     MAX_NUMBERS,
     MAX_QUESTIONS,
-    _config,
-    _expect,
-    _round,
-    _text,
 )
+from evalkit.federation.records import HASH, NAME, SITE, config_of, expect, expect_answer, text_of
 from evalkit.policy import PUBLIC_KEY
 
 __all__ = [
@@ -101,11 +94,11 @@ def decode_invitation(content: RecordDict) -> Invitation:
     Raises:
         BadMessageError: wrong records or names, a city or study twice, or names that are not sorted.
     """
-    _expect(set(content.keys()) == {"session"}, "records")
-    head = _config(content, "session", {"session", "roster", "studies"})
-    studies = _texts(head, "studies", _HASH, MAX_QUESTIONS)
-    _expect(bool(studies) and len(set(studies)) == len(studies), "studies")
-    return Invitation(_text(head, "session", SESSION), _names(head, "roster"), studies)
+    expect(set(content.keys()) == {"session"}, "records")
+    head = config_of(content, "session", {"session", "roster", "studies"})
+    studies = _texts(head, "studies", HASH, MAX_QUESTIONS)
+    expect(bool(studies) and len(set(studies)) == len(studies), "studies")
+    return Invitation(text_of(head, "session", SESSION), _names(head, "roster"), studies)
 
 
 def encode_signed_key(session: str, one: SignedKey) -> RecordDict:
@@ -131,15 +124,15 @@ def decode_signed_key(content: RecordDict, session: str, site: str) -> SignedKey
     Raises:
         BadMessageError: wrong records, another session or city, or not a key.
     """
-    _expect(set(content.keys()) == {"key"}, "records")
-    head = _config(content, "key", {"session", "site", "key", "signature", "identity"})
-    _expect(_text(head, "session", SESSION) == session, "session")
-    _expect(_text(head, "site", _SITE) == site, "site")
+    expect(set(content.keys()) == {"key"}, "records")
+    head = config_of(content, "key", {"session", "site", "key", "signature", "identity"})
+    expect(text_of(head, "session", SESSION) == session, "session")
+    expect(text_of(head, "site", SITE) == site, "site")
     return SignedKey(
         site,
-        _text(head, "key", _EPHEMERAL),
-        _text(head, "signature", _SIGNATURE),
-        _text(head, "identity", _PUBLIC),
+        text_of(head, "key", _EPHEMERAL),
+        text_of(head, "signature", _SIGNATURE),
+        text_of(head, "identity", _PUBLIC),
     )
 
 
@@ -164,14 +157,14 @@ def take_roster(content: RecordDict) -> tuple[RecordDict, SignedRoster | None]:
     """
     if ROSTER not in content:
         return content, None
-    head = _config(content, ROSTER, {"session", "sites", "keys", "signatures"})
+    head = config_of(content, ROSTER, {"session", "sites", "keys", "signatures"})
     sites = _names(head, "sites")
     keys = _texts(head, "keys", _EPHEMERAL, MOST_CITIES)
     signatures = _texts(head, "signatures", _SIGNATURE, MOST_CITIES)
-    _expect(len(keys) == len(signatures) == len(sites), "number of keys")
+    expect(len(keys) == len(signatures) == len(sites), "number of keys")
     signed = tuple(map(SignedKey, sites, keys, signatures))
     rest = RecordDict({name: content[name] for name in content if name != ROSTER})
-    return rest, SignedRoster(_text(head, "session", SESSION), signed)
+    return rest, SignedRoster(text_of(head, "session", SESSION), signed)
 
 
 def encode_masked(release: MaskedRelease) -> RecordDict:
@@ -212,17 +205,12 @@ def decode_masked(
     Raises:
         BadMessageError: not a masked release, or the answer to something else.
     """
-    _expect(set(content.keys()) == {"masked", "words"}, "records")
+    expect(set(content.keys()) == {"masked", "words"}, "records")
     keys = {"site", "study", "estimator", "stage", "round", "session", "roster"}
-    head = _config(content, "masked", keys)
-    study = study_hash(question.study)
-    _expect(_text(head, "site", _SITE) == site, "site")
-    _expect(_text(head, "study", _HASH) == study, "study")
-    _expect(_text(head, "estimator", _NAME) == question.estimator, "estimator")
-    _expect(_text(head, "stage", _NAME) == question.stage, "stage")
-    _expect(_round(head) == question.round, "round")
-    _expect(_text(head, "session", SESSION) == session, "session")
-    _expect(_names(head, "roster") == roster, "roster")
+    head = config_of(content, "masked", keys)
+    study = expect_answer(head, question, site)
+    expect(text_of(head, "session", SESSION) == session, "session")
+    expect(_names(head, "roster") == roster, "roster")
     part = Part(
         site,
         study,
@@ -243,28 +231,28 @@ def _encode_words(array: NDArray[np.uint64]) -> Array:
 
 def _words(content: RecordDict) -> dict[str, NDArray[np.uint64]]:
     record = content["words"]
-    _expect(isinstance(record, ArrayRecord) and 0 < len(record) <= MAX_FIELDS, "number of fields")
+    expect(isinstance(record, ArrayRecord) and 0 < len(record) <= MAX_FIELDS, "number of fields")
     arrays: Mapping[str, Array] = dict(record.items()) if isinstance(record, ArrayRecord) else {}
-    _expect(all(_NAME.fullmatch(key) for key in arrays), "field names")
-    _expect(sum(len(array.data) for array in arrays.values()) <= 8 * MAX_NUMBERS, "size")
+    expect(all(NAME.fullmatch(key) for key in arrays), "field names")
+    expect(sum(len(array.data) for array in arrays.values()) <= 8 * MAX_NUMBERS, "size")
     return {key: _decode_words(arrays[key]) for key in sorted(arrays)}
 
 
 def _decode_words(array: Array) -> NDArray[np.uint64]:
     shape = tuple(array.shape)
-    _expect(array.dtype == WORDS_DTYPE and array.stype == WORDS_STYPE, "array type")
-    _expect(0 < len(shape) <= MAX_DIMENSIONS + 1, "shape")
-    _expect(all(0 <= n <= MAX_NUMBERS for n in shape), "shape")
+    expect(array.dtype == WORDS_DTYPE and array.stype == WORDS_STYPE, "array type")
+    expect(0 < len(shape) <= MAX_DIMENSIONS + 1, "shape")
+    expect(all(0 <= n <= MAX_NUMBERS for n in shape), "shape")
     size = math.prod(shape)
-    _expect(shape[-1] == 2 and size <= MAX_NUMBERS, "shape")
-    _expect(len(array.data) == 8 * size, "array size")
+    expect(shape[-1] == 2 and size <= MAX_NUMBERS, "shape")
+    expect(len(array.data) == 8 * size, "array size")
     return np.frombuffer(array.data, "<u8").astype(np.uint64).reshape(shape)
 
 
 def _names(head: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """Names of cities, sorted, each once."""
-    names = _texts(head, key, _SITE, MOST_CITIES)
-    _expect(bool(names) and all(one < other for one, other in pairwise(names)), key)
+    names = _texts(head, key, SITE, MOST_CITIES)
+    expect(bool(names) and all(one < other for one, other in pairwise(names)), key)
     return names
 
 
@@ -272,6 +260,6 @@ def _texts(
     head: Mapping[str, Any], key: str, pattern: re.Pattern[str], most: int
 ) -> tuple[str, ...]:
     values = head[key]
-    _expect(isinstance(values, list) and len(values) <= most, key)
-    _expect(all(isinstance(one, str) and pattern.fullmatch(one) for one in values), key)
+    expect(isinstance(values, list) and len(values) <= most, key)
+    expect(all(isinstance(one, str) and pattern.fullmatch(one) for one in values), key)
     return tuple(values)

@@ -74,7 +74,18 @@ PLUGINS = {
 }
 """Where a module is imported by a name that is computed. None of the names comes from a message: see the test."""
 
-SERVING = (*("client_app", "server_app", "exchange", "batch", "codec", "secure", "secure_codec"),)
+SERVING = (
+    *(
+        "client_app",
+        "server_app",
+        "exchange",
+        "batch",
+        "codec",
+        "records",
+        "secure",
+        "secure_codec",
+    ),
+)
 """Modules of federation that hold messages in their hands."""
 
 FILES = {
